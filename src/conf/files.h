@@ -1,0 +1,17 @@
+/* Which files hold the configuration, below the root that -R or NEWGATE_ROOT names. */
+#ifndef NG_CONF_FILES_H
+#define NG_CONF_FILES_H
+
+#include "conf/conf.h"
+
+/* Joins root ("" for the real one) and an absolute path. The caller frees. */
+char *files_path(const char *root, const char *path) MUST_CHECK;
+
+/* Everything that is configured: /etc/jail.conf, then /etc/jail.conf.d/ *.conf and
+ * /etc/jail.NAME.conf in name order, each file once even where jail.conf includes it. No file at
+ * all is no fault: there are no jails then. */
+int files_read_all(struct conf *c, const char *root, struct diags *d) MUST_CHECK;
+/* As rc.d/jail looks for one jail: /etc/jail.NAME.conf, /etc/jail.conf.d/NAME.conf, /etc/jail.conf. */
+int files_read_one(struct conf *c, const char *root, const char *jail, struct diags *d) MUST_CHECK;
+
+#endif

@@ -1,0 +1,65 @@
+/* What runs now: one record a jail below /run/newgate, replaced atomically.
+ *
+ *   jails/NAME     the record: "key value" lines
+ *   jids/JID       symbolic link to NAME: claims the number and finds the jail by it
+ *   slots/N        symbolic link to NAME: claims user ids N * 65536 + SLOT_BASE …
+ *   ctl/JID        the socket on which the jail's PID 1 listens
+ *   locks/NAME     held (flock) while a command works on that jail
+ * A record whose process is gone is leftovers: state_each and state_find report it as dead, and the
+ * next command that touches the jail clears it up (run.h). */
+#ifndef NG_JAIL_STATE_H
+#define NG_JAIL_STATE_H
+
+#include <stdbool.h>
+#include <stdint.h>
+#include <sys/types.h>
+#include "base/err.h"
+#include "base/str.h"
+
+#define SLOT_BASE 0x40000000u /* first host user id of slot 0 */
+#define SLOT_IDS 65536u
+#define SLOT_COUNT 16384u
+
+struct state {
+	char *root; /* the -R prefix, "" for the real one; owned */
+	int dir;    /* ROOT/run/newgate */
+	char *cgroup; /* name of our cgroup: "newgate", with -R "newgate-HASH"; owned */
+};
+int state_open(struct state *s, const char *root, struct ng_err *err) MUST_CHECK;
+void state_done(struct state *s);
+
+struct record {
+	char *name;	      /* owned, as all strings here */
+	int jid;
+	pid_t pid;	      /* PID 1 of the jail, as the host numbers it */
+	uint64_t pid_started; /* fd.h pid_start_time */
+	uint32_t slot;
+	int64_t since;	      /* seconds since 1970 */
+	char *path;	      /* as configured, without the -R prefix */
+	char *hostname;
+	char *link;	      /* host end of the veth pair, or NULL */
+	bool persist;
+	struct strv ip4, ip6; /* bare addresses */
+	struct strv param;    /* "name=value" of every kernel parameter and ours, for jls and jail -r */
+	struct strv undo;     /* what removal must take back, in order of doing: "set rdr4 HEX…",
+				 "mount PATH", "proxy IF ADDR"… */
+	bool dead;	      /* derived, not stored: the process is gone */
+};
+void record_done(struct record *r);
+
+int state_write(struct state *s, const struct record *r, struct ng_err *err) MUST_CHECK;
+int state_remove(struct state *s, const struct record *r, struct ng_err *err) MUST_CHECK;
+/* By name, or by jid where `who` is all digits and no jail has it as its name. -ENOENT: none. */
+int state_find(struct state *s, const char *who, struct record *out, struct ng_err *err) MUST_CHECK;
+/* Every record, by jid. The caller frees the array after record_done on each. */
+int state_all(struct state *s, struct record **out, size_t *n, struct ng_err *err) MUST_CHECK;
+
+/* Claims. want 0: any. -EEXIST: that jid is taken. */
+int state_claim_jid(struct state *s, const char *name, int want, int *jid, struct ng_err *err) MUST_CHECK;
+int state_claim_slot(struct state *s, const char *name, uint32_t *slot, struct ng_err *err) MUST_CHECK;
+void state_release(struct state *s, int jid, uint32_t slot);
+
+/* Waits for and holds the jail's lock; close the descriptor to let go. */
+int state_lock(struct state *s, const char *name, struct ng_err *err) MUST_CHECK;
+
+#endif

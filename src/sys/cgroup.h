@@ -1,0 +1,22 @@
+/* cgroup v2: one folder a jail below one of ours. */
+#ifndef NG_SYS_CGROUP_H
+#define NG_SYS_CGROUP_H
+
+#include <stdbool.h>
+#include <stddef.h>
+#include "base/macro.h"
+
+/* Opens (making it) the folder `name` at the top of the cgroup v2 mount, wherever that is
+ * (/sys/fs/cgroup, /sys/fs/cgroup/unified), with every available controller handed down. A
+ * descriptor; -ENOENT: no cgroup v2 is mounted. */
+int cgroup_open_base(const char *name) MUST_CHECK;
+/* Makes (or finds, where it is empty) one jail's folder; a descriptor. */
+int cgroup_make(int base, const char *name) MUST_CHECK;
+bool cgroup_has(int cg, const char *controller);
+int cgroup_set(int cg, const char *file, const char *value) MUST_CHECK;
+int cgroup_kill(int cg) MUST_CHECK;	  /* cgroup.kill: everyone inside, at once */
+int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
+/* Removes the folder and those below it. -EBUSY while a process is left. */
+int cgroup_remove(int base, const char *name) MUST_CHECK;
+
+#endif

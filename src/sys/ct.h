@@ -1,0 +1,19 @@
+/* Connection tracking entries, removed when what permitted them is gone. */
+#ifndef NG_SYS_CT_H
+#define NG_SYS_CT_H
+
+#include "base/ip.h"
+#include "sys/nl.h"
+
+struct ct_flow {
+	struct ip src, dst;	       /* original direction */
+	struct ip reply_src, reply_dst; /* reply direction: reply_src is the translated target */
+	uint8_t proto;
+	uint16_t sport, dport, reply_sport, reply_dport; /* host order */
+	uint32_t mark, id;
+};
+/* Removes every entry for which match() is true; returns how many, or -errno. One dump. */
+int ct_flush(struct nl *nl, bool (*match)(const struct ct_flow *f, void *arg), void *arg,
+	     struct ng_err *err) MUST_CHECK;
+
+#endif

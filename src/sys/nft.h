@@ -1,0 +1,32 @@
+/* nftables: set and map elements by netlink on the hot path, whole rulesets by nft(8). One batch is
+ * one transaction of the kernel. Every operation names table `inet newgate`. */
+#ifndef NG_SYS_NFT_H
+#define NG_SYS_NFT_H
+
+#include <stdbool.h>
+#include "sys/nl.h"
+
+#define NFT_TABLE "newgate"
+
+/* One element. Keys and data are concatenations: each field padded to 4 bytes, network order, as
+ * the kernel takes them. For interval sets, key_end is the upper end of each field. */
+struct nft_elem {
+	const char *set;
+	uint8_t key[64], key_end[64], data[64];
+	unsigned keylen, key_endlen, datalen; /* key_endlen, datalen 0: none */
+};
+void nft_key(struct nft_elem *e, const void *field, unsigned len);     /* appends, padded */
+void nft_key_end(struct nft_elem *e, const void *field, unsigned len);
+void nft_data(struct nft_elem *e, const void *field, unsigned len);
+
+void nft_begin(struct nl_batch *b); /* nl_begin and the batch's opening */
+void nft_add(struct nl_batch *b, const struct nft_elem *e);
+void nft_delete(struct nl_batch *b, const struct nft_elem *e);
+int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err) MUST_CHECK;
+
+/* The user data of table `inet newgate` (our fingerprint of its rules) as text; -ENOENT: no table. */
+int nft_fingerprint(struct nl *nl, char *buf, size_t size, struct ng_err *err) MUST_CHECK;
+/* Runs `nft -f -` with the text: one transaction. The kernel's complaint goes to err. */
+int nft_load(const char *ruleset, struct ng_err *err) MUST_CHECK;
+
+#endif
