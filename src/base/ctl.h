@@ -17,13 +17,13 @@
 
 enum ctl_type {
 	/* to init */
-	CTL_RUN = 1,  /* body: struct ctl_exec; three descriptors (0, 1, 2) come along */
-	CTL_SERVICE,  /* body: struct ctl_exec; kept running; three descriptors come along */
-	CTL_PERSIST,  /* body: uint32_t 0 or 1. Answer: CTL_OK */
-	CTL_STOP,     /* body: uint32_t milliseconds between SIGTERM and SIGKILL, 0: no SIGTERM. init
-			 stops the services, signals everyone, waits, then exits: the connection's
-			 end is the answer */
-	CTL_QUERY,    /* no body. Answer: CTL_STATUS */
+	CTL_RUN = 1, /* body: struct ctl_exec; three descriptors (0, 1, 2) come along */
+	CTL_SERVICE, /* body: struct ctl_exec; kept running; three descriptors come along */
+	CTL_PERSIST, /* body: uint32_t 0 or 1. Answer: CTL_OK */
+	CTL_STOP,    /* body: uint32_t milliseconds between SIGTERM and SIGKILL, 0: no SIGTERM. init
+			stops the services, signals everyone, waits, then exits: the connection's
+			end is the answer */
+	CTL_QUERY,   /* no body. Answer: CTL_STATUS */
 	/* from init */
 	CTL_OK = 64,
 	CTL_ERROR,   /* body: struct ctl_error: a command could not be started, a bad message */
@@ -48,8 +48,8 @@ struct ctl_exec {
 };
 
 struct ctl_error {
-	int32_t code;	/* errno, positive */
-	uint32_t step;	/* enum ctl_step: what failed */
+	int32_t code;  /* errno, positive */
+	uint32_t step; /* enum ctl_step: what failed */
 };
 enum ctl_step { CTL_STEP_MESSAGE, CTL_STEP_FORK, CTL_STEP_USER, CTL_STEP_CWD, CTL_STEP_EXEC };
 
@@ -58,10 +58,10 @@ struct ctl_status {
 };
 /* Each followed by its NUL-terminated tag. */
 struct ctl_service {
-	uint32_t pid;	       /* inside the jail; 0 while it pauses before the next start */
-	uint32_t restarts;     /* since the jail started */
-	uint32_t last_status;  /* wait status of its last end */
-	uint32_t last_lived;   /* seconds its last run lasted */
+	uint32_t pid;         /* inside the jail; 0 while it pauses before the next start */
+	uint32_t restarts;    /* since the jail started */
+	uint32_t last_status; /* wait status of its last end */
+	uint32_t last_lived;  /* seconds its last run lasted */
 };
 
 #endif

@@ -6,7 +6,7 @@
 #include <stddef.h>
 #include "base/macro.h"
 
-/* A place in a file. `file` is not owned. line 0: the file as a whole; col 0: the line as a whole. */
+/* A place in a file. `file` is not owned. line 0: the whole file; col 0: the whole line. */
 struct pos {
 	const char *file;
 	unsigned line, col; /* from 1; columns count bytes, a tab is one */

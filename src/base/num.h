@@ -7,7 +7,8 @@
 #include "base/macro.h"
 
 int num_u64(const char *s, uint64_t min, uint64_t max, uint64_t *out) MUST_CHECK;
-int num_i64(const char *s, int64_t min, int64_t max, int64_t *out) MUST_CHECK; /* may start with - */
+int num_i64(const char *s, int64_t min, int64_t max,
+	    int64_t *out) MUST_CHECK; /* may start with - */
 int num_u32(const char *s, uint32_t min, uint32_t max, uint32_t *out) MUST_CHECK;
 int num_size(const char *s, uint64_t *bytes) MUST_CHECK; /* 10, 512k, 1M, 2g, 1T: powers of 1024 */
 
