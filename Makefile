@@ -1,0 +1,48 @@
+# A thin layer over Meson, for those who type make. Everything happens in $(BUILD).
+
+BUILD = build
+PREFIX = /usr/local
+DESTDIR =
+NINJA = ninja -C $(BUILD)
+
+.PHONY: all deps check demo install format check-format sanitize fuzz clean
+
+all: $(BUILD)/build.ninja
+	@$(NINJA)
+
+# As root this installs what is missing from tools/deps.txt, else it says what is.
+deps:
+	@tools/install-deps
+
+$(BUILD)/build.ninja:
+	@command -v meson >/dev/null || tools/install-deps
+	meson setup --prefix=$(PREFIX) $(BUILD)
+
+check: deps
+	@tests/run $(BUILD)
+
+demo: deps
+	@$(MAKE) --no-print-directory all
+	@tests/demo $(BUILD)
+
+install: all
+	@meson configure $(BUILD) --prefix=$(PREFIX)
+	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+
+format:
+	@tools/format
+
+check-format:
+	@tools/format --check
+
+# The unit and golden tests under the address and undefined behaviour sanitizers.
+sanitize: deps
+	@tests/run --only sanitize
+
+# Each target for FUZZ_SECONDS; what it finds stays in build-fuzz.
+FUZZ_SECONDS = 60
+fuzz: deps
+	@tests/fuzz/run $(FUZZ_SECONDS)
+
+clean:
+	rm -rf $(BUILD) build-gcc build-clang build-sanitize build-fuzz
