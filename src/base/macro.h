@@ -41,7 +41,7 @@ static inline int take_fd(int *fd)
 	return v;
 }
 #define take_ptr(p)                         \
-	({                                  \
+	__extension__({                     \
 		__typeof__(p) taken_ = (p); \
 		(p) = NULL;                 \
 		taken_;                     \

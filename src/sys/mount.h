@@ -7,15 +7,20 @@
 #include <stdint.h>
 #include "base/macro.h"
 
-enum mount_attr {
+enum mount_flag {
 	MOUNT_RO = 1, MOUNT_NOSUID = 2, MOUNT_NODEV = 4, MOUNT_NOEXEC = 8, MOUNT_NOSYMFOLLOW = 0x200000
 };
 
 /* A detached copy of the tree at dirfd/path ("" with dirfd: itself). */
 int mount_clone(int dirfd, const char *path, bool recursive) MUST_CHECK;
-/* A new file system, detached. opts: "key=value" or "flag" strings, NULL-terminated; may be NULL. */
-int mount_new(const char *fstype, const char *source, const char *const *opts, unsigned attr) MUST_CHECK;
-/* Adds attributes (enum mount_attr); recursive: to everything below too. */
+/* A new file system, detached. opts: "key=value" or "flag" strings, NULL-terminated; may be NULL.
+ * Keys are at most 63 bytes long, values 255 (the kernel's limit): a longer path can be named
+ * through a descriptor, /proc/self/fd/N. */
+int mount_new(const char *fstype, const char *source, const char *const *opts,
+	      unsigned attr) MUST_CHECK;
+/* What the file system itself said about the last mount_new that failed; "": nothing. */
+const char *mount_reason(void);
+/* Adds attributes (enum mount_flag); recursive: to everything below too. */
 int mount_restrict(int mnt, unsigned attr, bool recursive) MUST_CHECK;
 /* Maps owners by a user namespace. -EINVAL, -EOPNOTSUPP, -EPERM: the file system cannot. */
 int mount_idmap(int mnt, int userns, bool recursive) MUST_CHECK;
