@@ -82,9 +82,12 @@ int mount_new(const char *fstype, const char *source, const char *const *opts, u
 	return -errno;
 }
 
+/* Whatever is changed is also taken out of its peer group: a copy of a shared mount would otherwise
+ * carry what a jail mounts below it out to the host. */
 static int set_attr(int mnt, bool recursive, struct mount_attr *attr)
 {
 	unsigned flags = AT_EMPTY_PATH | (recursive ? AT_RECURSIVE : 0);
+	attr->propagation = MS_PRIVATE;
 	return mount_setattr(mnt, "", flags, attr, sizeof *attr) < 0 ? -errno : 0;
 }
 
