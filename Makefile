@@ -25,9 +25,11 @@ demo: deps
 	@$(MAKE) --no-print-directory all
 	@tests/demo $(BUILD)
 
-install: all
+# The prefix is compiled in, so another one builds anew what holds it.
+install: $(BUILD)/build.ninja
 	@meson configure $(BUILD) --prefix=$(PREFIX)
-	DESTDIR=$(DESTDIR) meson install -C $(BUILD)
+	@$(NINJA)
+	DESTDIR="$(abspath $(DESTDIR))" meson install -C $(BUILD) --no-rebuild
 
 format:
 	@tools/format

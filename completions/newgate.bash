@@ -1,0 +1,181 @@
+# bash completion for newgate, jail, jls and jexec. No function of bash-completion is needed.
+# shellcheck shell=bash
+
+_newgate_running() {
+	jls name 2>/dev/null
+}
+
+# jail -e prints a configured jail a line, its name first.
+_newgate_configured() {
+	jail -e '|' 2>/dev/null | sed -n 's/^name=\([^|]*\).*/\1/p'
+}
+
+_newgate_templates() {
+	newgate template list 2>/dev/null | awk 'NR > 1 { print $1 }'
+}
+
+_newgate_verbs() {
+	newgate help 2>/dev/null | sed -n 's/^  \([a-z][a-z]*\)  *[^ ].*/\1/p'
+}
+
+# Offers those of the words that begin with what was typed.
+_newgate_offer() {
+	mapfile -t COMPREPLY < <(compgen -W "$1" -- "$cur")
+}
+
+_newgate_files() {
+	compopt -o filenames
+	mapfile -t COMPREPLY < <(compgen "$1" -- "$cur")
+}
+
+_newgate_parameters='allow.connect= allow.raw_sockets command= depend= exec.start= exec.stop=
+	host.hostname= interface= ip4.addr= ip6.addr= mount.devfs mount.fstab= name= path= persist
+	rctl= rdr= service= template='
+
+_newgate_jail() {
+	local word action=
+	case $prev in
+	-[fJ])
+		_newgate_files -f
+		return
+		;;
+	-[uU])
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	-[enps]) return ;;
+	esac
+	for word in "${words[@]:1}"; do
+		[[ $word == -*[cmrR]* && $word != --* ]] && action+=${word#-}
+	done
+	if [[ $cur == -* ]]; then
+		_newgate_offer '-c -m -r -rc -R -cm -e -f -d -h -i -J -l -n -p -q -s -u -U -v'
+	elif [[ $action == *c*r* || $action == *r*c* || $action == *c*m* || $action == *m*c* ]]; then
+		_newgate_offer "$(_newgate_configured; _newgate_running)"
+	elif [[ $action == *[mrR]* ]]; then
+		_newgate_offer "$(_newgate_running)"
+	elif [[ $action == *c* ]]; then
+		_newgate_offer "$(_newgate_configured) $_newgate_parameters"
+		[[ ${COMPREPLY[0]-} == *= ]] && compopt -o nospace
+	fi
+}
+
+_newgate_jls() {
+	case $prev in
+	-j) _newgate_offer "$(_newgate_running)" ;;
+	--libxo) _newgate_offer 'json' ;;
+	*)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-d -h -j -N -n -q -s -v --libxo'
+		else
+			_newgate_offer 'all jid name path host.hostname ip4.addr ip6.addr persist'
+		fi
+		;;
+	esac
+}
+
+_newgate_jexec() {
+	local i
+	case $prev in
+	-[uU])
+		mapfile -t COMPREPLY < <(compgen -u -- "$cur")
+		return
+		;;
+	-d)
+		_newgate_files -d
+		return
+		;;
+	-e) return ;;
+	esac
+	# The first word that is no option, nor an option's value, is the jail; a command follows.
+	for ((i = 1; i < cword; i++)); do
+		case ${words[i]} in
+		-[uUde]) ((i++)) ;;
+		-*) ;;
+		*)
+			mapfile -t COMPREPLY < <(compgen -c -- "$cur")
+			return
+			;;
+		esac
+	done
+	if [[ $cur == -* ]]; then
+		_newgate_offer '-d -e -l -u -U'
+	else
+		_newgate_offer "$(_newgate_running)"
+	fi
+}
+
+_newgate_from() {
+	_newgate_offer "busybox debian:bookworm debian:trixie"
+	if [[ $cur != debian* ]]; then
+		local files
+		compopt -o filenames
+		mapfile -t files < <(compgen -f -- "$cur")
+		COMPREPLY+=("${files[@]}")
+	fi
+}
+
+_newgate_verb() {
+	case $1 in
+	jail | jls | jexec) "_newgate_$1" ;;
+	help) _newgate_offer "$(_newgate_verbs)" ;;
+	template)
+		if ((cword == 1)); then
+			_newgate_offer 'create list destroy'
+		elif [[ $prev == --from ]]; then
+			_newgate_from
+		elif [[ ${words[1]} == create ]]; then
+			_newgate_offer '--from'
+		elif [[ ${words[1]} == list ]]; then
+			_newgate_offer '--json'
+		elif [[ ${words[1]} == destroy ]]; then
+			_newgate_offer "$(_newgate_templates)"
+		fi
+		;;
+	clone)
+		if ((cword == 1)); then
+			_newgate_offer "$(_newgate_templates; _newgate_configured)"
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	create) _newgate_offer "$(_newgate_configured)" ;;
+	destroy)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-y'
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	esac
+}
+
+_newgate() {
+	local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} cword=$COMP_CWORD
+	local words=("${COMP_WORDS[@]}") program=${COMP_WORDS[0]##*/}
+	COMPREPLY=()
+	if [[ $program == newgate ]]; then
+		if [[ ${words[1]-} == -R ]] && ((cword > 2)); then
+			words=("${words[0]}" "${words[@]:3}")
+			((cword -= 2))
+		fi
+		if ((cword == 1)); then
+			case $cur in
+			-*) _newgate_offer '-R --help --version' ;;
+			*) _newgate_offer "$(_newgate_verbs)" ;;
+			esac
+			return
+		fi
+		if [[ $prev == -R ]] && ((cword == 2)); then
+			_newgate_files -d
+			return
+		fi
+		# From here on as if the verb were the program.
+		words=("${words[@]:1}")
+		((cword--))
+		program=${words[0]}
+	fi
+	_newgate_verb "$program"
+}
+
+complete -F _newgate newgate jail jls jexec

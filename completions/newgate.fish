@@ -1,0 +1,103 @@
+# fish completion for newgate, jail, jls and jexec; fish loads it for each of the four by name.
+
+function __newgate_running
+    jls name 2>/dev/null
+end
+
+function __newgate_configured
+    jail -e '|' 2>/dev/null | string replace -rf '^name=([^|]*).*' '$1'
+end
+
+function __newgate_templates
+    newgate template list 2>/dev/null | string replace -rf '^(\S+)\s.*' '$1' | tail -n +2
+end
+
+function __newgate_verbs
+    newgate help 2>/dev/null | string replace -rf '^  ([a-z]+)  +(\S.*)' '$1\t$2'
+end
+
+# Whether one of the letters was given among the options.
+function __newgate_option
+    for word in (commandline -opc)[2..-1]
+        string match -qr -- "^-[a-zA-Z]*[$argv[1]]" $word; and return 0
+    end
+    return 1
+end
+
+# Whether the command line is for this verb: `newgate jls …` and `jls …` alike.
+function __newgate_is
+    set -l words (commandline -opc | string replace -r '.*/' '')
+    if test "$words[1]" = newgate
+        set -e words[1]
+        test "$words[1]" = -R; and set -e words[1..2]
+    end
+    test "$words[1]" = "$argv[1]"; or return 1
+    # A second argument names the word that follows the verb.
+    test (count $argv) -eq 1; or test "$words[2]" = "$argv[2]"
+end
+
+function __newgate_bare
+    set -l words (commandline -opc)
+    test "$words[2]" = -R; and set -e words[2..3]
+    test (count $words) -eq 1
+end
+
+complete -c newgate -n __newgate_bare -f -a '(__newgate_verbs)'
+complete -c newgate -n __newgate_bare -s R -x -a '(__fish_complete_directories)' -d 'Folder below which all files lie'
+complete -c newgate -n __newgate_bare -l version -d 'Print the version'
+complete -c newgate -n '__newgate_is help' -f -a '(__newgate_verbs)'
+complete -c newgate -n '__newgate_is template; and not __newgate_is template create; and not __newgate_is template list; and not __newgate_is template destroy' -f -a 'create list destroy'
+complete -c newgate -n '__newgate_is template create' -l from -r -a 'busybox debian:bookworm debian:trixie' -d Source
+complete -c newgate -n '__newgate_is template list' -f -l json -d 'As JSON'
+complete -c newgate -n '__newgate_is template destroy' -f -a '(__newgate_templates)'
+complete -c newgate -n '__newgate_is clone' -f -a '(__newgate_templates; __newgate_configured)'
+complete -c newgate -n '__newgate_is create' -f -a '(__newgate_configured)'
+complete -c newgate -n '__newgate_is destroy' -f -s y -d 'Do not ask'
+complete -c newgate -n '__newgate_is destroy' -f -a '(__newgate_configured)'
+
+for command in newgate jail
+    set -l is '__newgate_is jail'
+    complete -c $command -n $is -f
+    complete -c $command -n $is -s c -d Create
+    complete -c $command -n $is -s m -d Modify
+    complete -c $command -n $is -s r -d Remove
+    complete -c $command -n $is -s R -d 'Remove without the configuration'
+    complete -c $command -n $is -s e -x -d 'List what is configured'
+    complete -c $command -n $is -s f -r -F -d 'Configuration file'
+    complete -c $command -n $is -s i -d 'Print the id only'
+    complete -c $command -n $is -s J -r -F -d 'Write the id and parameters'
+    complete -c $command -n $is -s l -d 'Clean environment'
+    complete -c $command -n $is -s n -x -d Name
+    complete -c $command -n $is -s p -x -d 'Commands at once'
+    complete -c $command -n $is -s q -d Quiet
+    complete -c $command -n $is -s s -x -d Securelevel
+    complete -c $command -n $is -s u -x -a '(__fish_complete_users)' -d User
+    complete -c $command -n $is -s U -x -d 'User inside the jail'
+    complete -c $command -n $is -s v -d Verbose
+    complete -c $command -n "$is; and __newgate_option c" -a '(__newgate_configured)'
+    complete -c $command -n "$is; and __newgate_option mrR" -a '(__newgate_running)'
+end
+
+for command in newgate jls
+    set -l is '__newgate_is jls'
+    complete -c $command -n $is -f -a 'all jid name path host.hostname ip4.addr ip6.addr persist'
+    complete -c $command -n $is -s d -d 'Dying jails too'
+    complete -c $command -n $is -s h -d 'Header line'
+    complete -c $command -n $is -s j -x -a '(__newgate_running)' -d 'One jail'
+    complete -c $command -n $is -s N -d 'Names instead of ids'
+    complete -c $command -n $is -s n -d 'name=value'
+    complete -c $command -n $is -s q -d Quoted
+    complete -c $command -n $is -s s -d 'As for jail -c'
+    complete -c $command -n $is -s v -d Verbose
+    complete -c $command -n $is -l libxo -x -a json -d 'Output form'
+end
+
+for command in newgate jexec
+    set -l is '__newgate_is jexec'
+    complete -c $command -n $is -s l -d 'Clean environment'
+    complete -c $command -n $is -s d -x -a '(__fish_complete_directories)' -d Folder
+    complete -c $command -n $is -s e -x -d 'Environment: name=value'
+    complete -c $command -n $is -s u -x -a '(__fish_complete_users)' -d 'User of the host'
+    complete -c $command -n $is -s U -x -d 'User of the jail'
+    complete -c $command -n $is -f -a '(__newgate_running)'
+end
