@@ -14,7 +14,7 @@ int cgroup_open_base(const char *name) MUST_CHECK;
 int cgroup_make(int base, const char *name) MUST_CHECK;
 bool cgroup_has(int cg, const char *controller);
 int cgroup_set(int cg, const char *file, const char *value) MUST_CHECK;
-int cgroup_kill(int cg) MUST_CHECK;	  /* cgroup.kill: everyone inside, at once */
+int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at once */
 int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
 /* Removes the folder and those below it. -EBUSY while a process is left. */
 int cgroup_remove(int base, const char *name) MUST_CHECK;

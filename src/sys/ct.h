@@ -6,7 +6,7 @@
 #include "sys/nl.h"
 
 struct ct_flow {
-	struct ip src, dst;	       /* original direction */
+	struct ip src, dst;             /* original direction */
 	struct ip reply_src, reply_dst; /* reply direction: reply_src is the translated target */
 	uint8_t proto;
 	uint16_t sport, dport, reply_sport, reply_dport; /* host order */

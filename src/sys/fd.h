@@ -10,18 +10,21 @@
 #include "base/macro.h"
 
 int fd_write_all(int fd, const void *data, size_t len) MUST_CHECK; /* 0 or -errno */
-/* Writes `text` to an existing file (a /proc or cgroup knob) in one write. dirfd may be AT_FDCWD. */
+/* Writes `text` to an existing file (a /proc or cgroup knob) in one write. dirfd may be AT_FDCWD.
+ */
 int fd_put(int dirfd, const char *path, const char *text) MUST_CHECK;
-/* Reads a small file whole into buf, NUL-terminated; its length or -errno (-EFBIG: does not fit). */
+/* Reads a small file whole into buf, NUL-terminated; its length or -errno (-EFBIG: does not fit).
+ */
 ssize_t fd_get(int dirfd, const char *path, char *buf, size_t size) MUST_CHECK;
 
 /* Every descriptor >= first becomes close-on-exec / is closed. */
 int fd_cloexec_from(unsigned first);
 int fd_close_from(unsigned first);
 
-/* SOCK_SEQPACKET unix sockets at a path of any length: bound and reached through an open directory. */
-int fd_listen_at(int dirfd, const char *name, int backlog) MUST_CHECK;	/* the socket or -errno */
-int fd_connect_at(int dirfd, const char *name) MUST_CHECK;		/* the socket or -errno */
+/* SOCK_SEQPACKET unix sockets at a path of any length: bound and reached through an open directory.
+ */
+int fd_listen_at(int dirfd, const char *name, int backlog) MUST_CHECK; /* the socket or -errno */
+int fd_connect_at(int dirfd, const char *name) MUST_CHECK;             /* the socket or -errno */
 /* One packet with up to 8 descriptors. Send: 0 or -errno. Receive: its length, 0 at the end of the
  * connection, or -errno; descriptors arrive close-on-exec, *nfds in: room, out: how many. */
 int fd_send(int sock, const void *data, size_t len, const int *fds, unsigned nfds) MUST_CHECK;

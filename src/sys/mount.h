@@ -8,7 +8,11 @@
 #include "base/macro.h"
 
 enum mount_flag {
-	MOUNT_RO = 1, MOUNT_NOSUID = 2, MOUNT_NODEV = 4, MOUNT_NOEXEC = 8, MOUNT_NOSYMFOLLOW = 0x200000
+	MOUNT_RO = 1,
+	MOUNT_NOSUID = 2,
+	MOUNT_NODEV = 4,
+	MOUNT_NOEXEC = 8,
+	MOUNT_NOSYMFOLLOW = 0x200000
 };
 
 /* A detached copy of the tree at dirfd/path ("" with dirfd: itself). */

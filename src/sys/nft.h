@@ -15,7 +15,7 @@ struct nft_elem {
 	uint8_t key[64], key_end[64], data[64];
 	unsigned keylen, key_endlen, datalen; /* key_endlen, datalen 0: none */
 };
-void nft_key(struct nft_elem *e, const void *field, unsigned len);     /* appends, padded */
+void nft_key(struct nft_elem *e, const void *field, unsigned len); /* appends, padded */
 void nft_key_end(struct nft_elem *e, const void *field, unsigned len);
 void nft_data(struct nft_elem *e, const void *field, unsigned len);
 
@@ -24,7 +24,8 @@ void nft_add(struct nl_batch *b, const struct nft_elem *e);
 void nft_delete(struct nl_batch *b, const struct nft_elem *e);
 int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err) MUST_CHECK;
 
-/* The user data of table `inet newgate` (our fingerprint of its rules) as text; -ENOENT: no table. */
+/* The user data of table `inet newgate` (our fingerprint of its rules) as text; -ENOENT: no table.
+ */
 int nft_fingerprint(struct nl *nl, char *buf, size_t size, struct ng_err *err) MUST_CHECK;
 /* Runs `nft -f -` with the text: one transaction. The kernel's complaint goes to err. */
 int nft_load(const char *ruleset, struct ng_err *err) MUST_CHECK;
