@@ -14,6 +14,7 @@ import re
 import sys
 import xml.etree.ElementTree as ET
 
+SHOWN = 100  # lines of a failed test's output, the last ones
 Result = collections.namedtuple("Result", "outcome name why")
 
 CASE = re.compile(r"(not )?ok\b *(\d+)?(?: *-)? *(.*)$")
@@ -38,6 +39,14 @@ def tap_cases(test, text):
         said = ""
 
 
+def show(test, entry):
+    """What a failed test said: meson keeps quiet about a TAP test's diagnostics."""
+    print(f"== {test}")
+    for stream in ("stdout", "stderr"):
+        for line in entry.get(stream, "").splitlines()[-SHOWN:]:
+            print(f"      {line}")
+
+
 def of_meson(path):
     label = path.stem.removeprefix("meson-")
     for line in path.read_text().splitlines():
@@ -54,9 +63,11 @@ def of_meson(path):
             if not cases:
                 last = text.strip().splitlines()[-1:] or ["no reason given"]
                 yield Result("skipped", test, last[0])
-        elif not any(case.outcome == "failed" for case in cases):
+        else:
+            show(test, entry)
             # A crash, a time limit, a sanitizer's report: no case of its own says so.
-            yield Result("failed", test, outcome.lower())
+            if not any(case.outcome == "failed" for case in cases):
+                yield Result("failed", test, outcome.lower())
 
 
 def of_pytest(path):
