@@ -11,11 +11,13 @@
  * descriptor; -ENOENT: no cgroup v2 is mounted. */
 int cgroup_open_base(const char *name) MUST_CHECK;
 /* Makes (or finds, where it is empty) one jail's folder; a descriptor. */
-int cgroup_make(int base, const char *name) MUST_CHECK;
+int cgroup_make(int base, const char *name) MUST_CHECK; /* -EBUSY: somebody is in it */
 bool cgroup_has(int cg, const char *controller);
 int cgroup_set(int cg, const char *file, const char *value) MUST_CHECK;
 int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at once */
 int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
+/* Waits until nobody is left inside, at most `ms` (-1: for ever). 0, -ETIMEDOUT, -errno. */
+int cgroup_wait_empty(int cg, int ms) MUST_CHECK;
 /* Removes the folder and those below it. -EBUSY while a process is left. */
 int cgroup_remove(int base, const char *name) MUST_CHECK;
 

@@ -1,0 +1,175 @@
+#include "sys/cgroup.h"
+
+#include <dirent.h>
+#include <fcntl.h>
+#include <poll.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/vfs.h>
+#include <linux/magic.h>
+#include "sys/fd.h"
+
+static int open_dir(int dirfd, const char *path)
+{
+	int fd = openat(dirfd, path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
+}
+
+static int open_mount(void)
+{
+	static const char *const usual[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
+	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
+		struct statfs fs;
+		autoclose int fd = open_dir(AT_FDCWD, usual[i]);
+		if (fd >= 0 && fstatfs(fd, &fs) == 0 && fs.f_type == CGROUP2_SUPER_MAGIC)
+			return take_fd(&fd);
+	}
+	return -ENOENT;
+}
+
+static bool has_word(const char *list, const char *word)
+{
+	size_t len = strlen(word);
+	for (const char *p = list; *p; p += strspn(p, " \n")) {
+		size_t n = strcspn(p, " \n");
+		if (n == len && memcmp(p, word, n) == 0)
+			return true;
+		p += n;
+	}
+	return false;
+}
+
+/* One by one: a controller that refuses (cpu, with real-time processes about) must not keep the
+ * others from being handed down. */
+static void hand_down(int cg)
+{
+	char have[512], given[512];
+	if (fd_get(cg, "cgroup.controllers", have, sizeof have) < 0 ||
+	    fd_get(cg, "cgroup.subtree_control", given, sizeof given) < 0)
+		return;
+	char *save, *word = strtok_r(have, " \n", &save);
+	for (; word; word = strtok_r(NULL, " \n", &save)) {
+		char add[64];
+		if (has_word(given, word))
+			continue;
+		snprintf(add, sizeof add, "+%s", word);
+		(void)!fd_put(cg, "cgroup.subtree_control", add);
+	}
+}
+
+int cgroup_open_base(const char *name)
+{
+	autoclose int top = open_mount();
+	if (top < 0)
+		return top;
+	if (mkdirat(top, name, 0755) < 0 && errno != EEXIST)
+		return -errno;
+	autoclose int base = open_dir(top, name);
+	if (base < 0)
+		return base;
+	hand_down(top);
+	hand_down(base);
+	return take_fd(&base);
+}
+
+int cgroup_make(int base, const char *name)
+{
+	bool found = mkdirat(base, name, 0755) < 0;
+	if (found && errno != EEXIST)
+		return -errno;
+	autoclose int cg = open_dir(base, name);
+	if (cg < 0)
+		return cg;
+	int populated = found ? cgroup_populated(cg) : 0;
+	if (populated)
+		return populated < 0 ? populated : -EBUSY;
+	return take_fd(&cg);
+}
+
+bool cgroup_has(int cg, const char *controller)
+{
+	char have[512];
+	return fd_get(cg, "cgroup.controllers", have, sizeof have) >= 0 &&
+	       has_word(have, controller);
+}
+
+int cgroup_set(int cg, const char *file, const char *value)
+{
+	return fd_put(cg, file, value);
+}
+
+int cgroup_kill(int cg)
+{
+	return fd_put(cg, "cgroup.kill", "1");
+}
+
+static int parse_populated(const char *events)
+{
+	const char *p = strstr(events, "populated ");
+	return p ? p[strlen("populated ")] == '1' : -EPROTO;
+}
+
+int cgroup_populated(int cg)
+{
+	char events[256];
+	ssize_t n = fd_get(cg, "cgroup.events", events, sizeof events);
+	return n < 0 ? (int)n : parse_populated(events);
+}
+
+int cgroup_wait_empty(int cg, int ms)
+{
+	autoclose int fd = openat(cg, "cgroup.events", O_RDONLY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	for (;;) {
+		char events[256];
+		ssize_t n = pread(fd, events, sizeof events - 1, 0);
+		if (n < 0)
+			return -errno;
+		events[n] = '\0';
+		int populated = parse_populated(events);
+		if (populated <= 0)
+			return populated;
+		/* The kernel reports a change of what was read last. */
+		struct pollfd p = {.fd = fd, .events = POLLPRI};
+		int r = poll(&p, 1, ms);
+		if (r == 0)
+			return -ETIMEDOUT;
+		if (r < 0 && errno != EINTR)
+			return -errno;
+	}
+}
+
+static void dir_done(DIR **d)
+{
+	if (*d)
+		closedir(*d);
+}
+
+int cgroup_remove(int base, const char *name)
+{
+	/* Nothing below, as a rule. The kernel says EBUSY for folders and for processes alike. */
+	if (unlinkat(base, name, AT_REMOVEDIR) == 0)
+		return 0;
+	if (errno != EBUSY)
+		return -errno;
+	int fd = open_dir(base, name);
+	if (fd < 0)
+		return fd;
+	autodone(dir_done) DIR *d = fdopendir(fd);
+	if (!d) {
+		close(fd);
+		return -ENOMEM;
+	}
+	struct dirent *e;
+	while ((e = readdir(d))) {
+		if (e->d_type != DT_DIR || strcmp(e->d_name, ".") == 0 ||
+		    strcmp(e->d_name, "..") == 0)
+			continue;
+		int r = cgroup_remove(fd, e->d_name);
+		if (r < 0)
+			return r;
+	}
+	return unlinkat(base, name, AT_REMOVEDIR) < 0 ? -errno : 0;
+}
