@@ -220,6 +220,7 @@ static void bad_records_are_refused(void **arg)
 	struct record r autodone(record_done) = {0};
 	struct ng_err err = {0};
 	assert_int_equal(record_parse("name a\nlater thing\nend\n", 23, &r, &err), 0);
+	record_done(&r);
 	assert_int_equal(record_parse("name a\0\nend\n", 12, &r, &err), -EINVAL);
 }
 
