@@ -8,17 +8,23 @@
 int nlread_each(const void *data, size_t len, int (*fn)(const struct nlmsghdr *h, void *arg),
 		void *arg)
 {
-	const struct nlmsghdr *h = data;
-	int left = len > INT32_MAX ? INT32_MAX : (int)len;
-	while (left > 0) {
-		if (!mnl_nlmsg_ok(h, left))
+	/* Not mnl_nlmsg_ok(): it takes a length above INT_MAX for a negative one, which fits. */
+	const char *p = data;
+	for (;;) {
+		const struct nlmsghdr *h = (const void *)p;
+		if (len == 0)
+			return 0;
+		if (len < NLMSG_HDRLEN || h->nlmsg_len < NLMSG_HDRLEN || h->nlmsg_len > len)
 			return -EBADMSG;
 		int r = fn(h, arg);
 		if (r)
 			return r;
-		h = mnl_nlmsg_next(h, &left);
+		size_t step = NLMSG_ALIGN((size_t)h->nlmsg_len);
+		if (step >= len)
+			return 0;
+		p += step;
+		len -= step;
 	}
-	return 0;
 }
 
 const void *nlread_head(const struct nlmsghdr *h, size_t size, const void **rest, size_t *len)
