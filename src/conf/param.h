@@ -55,6 +55,8 @@ enum param_flag {
 };
 
 enum param_class { HONOURED, WITHOUT_EFFECT, REFUSED };
+const char *param_class_text(enum param_class c); /* "honoured", "without effect", "refused" */
+const char *param_type_text(enum param_type t);	  /* "boolean", "number", "list"… */
 
 struct param {
 	const char *name; /* in its positive spelling: "persist", "allow.mount" */
@@ -63,12 +65,15 @@ struct param {
 	enum param_class class;
 	const char *def;  /* default as it would be written, or NULL: unset */
 	const char *text; /* one line: the meaning here; for the last two classes the reason */
+	long min, max;	  /* PT_INT alone */
 };
 
 const struct param *param_get(enum param_id id);
-/* Finds a name in any spelling the "no" rule allows; *negated tells which one it was. */
+/* Finds a name as it may be written: "persist", "meta.owner"; a boolean also with "no" before its
+ * last component ("nopersist", "allow.nomount"), which *negated tells. "no" elsewhere, or before what
+ * is not a boolean, means nothing and is not found. */
 enum param_id param_find(const char *name, bool *negated);
-/* The nearest known name, or NULL. */
+/* What was probably meant, or NULL. Valid until the next call. */
 const char *param_suggest(const char *name);
 
 #endif

@@ -1,6 +1,7 @@
 /* The small languages inside values: addresses, redirects, permissions, limits, mount lines. Each
  * parser takes one value and returns 0, or -EINVAL with *why set to a static or arena text that
- * names the fault and the remedy ("port 70000 is above 65535"). Strings are from the arena. */
+ * names the fault and the remedy ("port 70000 is above 65535"); that of value_addr quotes the value
+ * too. Strings are from the arena. */
 #ifndef NG_CONF_VALUE_H
 #define NG_CONF_VALUE_H
 
@@ -22,6 +23,8 @@ int value_addr(struct arena *a, int family, const char *s, struct conf_addr *out
 struct ports {
 	uint16_t first, last;
 };
+/* "25", "8000-8010", "8000:8010", or a service's name. */
+int value_ports(struct arena *a, const char *s, struct ports *out, const char **why);
 enum proto { PROTO_ANY = 0, PROTO_TCP = 6, PROTO_UDP = 17 };
 
 /* rdr: "tcp 25", "udp 53", "tcp 443 -> 8443", "tcp 8000-8010", "tcp 22 -> 2222 from NET[,NET…]".
@@ -36,7 +39,8 @@ int value_rdr(struct arena *a, const char *s, struct conf_rdr *out, const char *
 
 /* allow.connect: "PEER [tcp|udp PORT…]" with PEER a jail's name, "internet", "host" or a network
  * literal (10.8.0.0/24). Without a protocol: everything to that peer ("internet": but for tcp 25 and
- * the metadata address). One value may name both protocols: "dns tcp 53 udp 53". */
+ * the metadata address). One value may name both protocols: "dns tcp 53 udp 53". A protocol without
+ * ports is all of its ports. */
 enum connect_peer { CONNECT_JAIL, CONNECT_INTERNET, CONNECT_HOST, CONNECT_NET };
 struct conf_connect {
 	enum connect_peer peer;
@@ -50,8 +54,8 @@ struct conf_connect {
 };
 int value_connect(struct arena *a, const char *s, struct conf_connect *out, const char **why);
 
-/* rctl(8): RESOURCE:ACTION=AMOUNT[/per]; resources by cgroup v2: memoryuse, vmemoryuse, swapuse,
- * maxproc, pcpu, readbps, writebps, readiops, writeiops, openfiles (as RLIMIT), disk (by the store).
+/* rctl(8): RESOURCE:ACTION=AMOUNT[/jail]; resources by cgroup v2: memoryuse, swapuse, maxproc, pcpu,
+ * readbps, writebps, readiops, writeiops, openfiles (as RLIMIT), disk (by the store).
  * Action `deny` for all, `throttle` for the io ones. */
 enum rctl_resource {
 	RCTL_MEMORYUSE, RCTL_SWAPUSE, RCTL_MAXPROC, RCTL_PCPU, RCTL_READBPS, RCTL_WRITEBPS,
