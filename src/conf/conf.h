@@ -27,20 +27,21 @@ struct conf_string {
 struct conf_param {
 	const char *name;
 	enum param_id id; /* PARAM_NONE: a variable, or not known */
-	bool negated;	  /* "nopersist" */
-	bool variable;	  /* $name = …; */
-	bool append;	  /* += */
-	bool argument;	  /* of the command line */
+	bool negated;     /* "nopersist" */
+	bool variable;    /* $name = …; */
+	bool append;      /* += */
+	bool argument;    /* of the command line */
 	struct conf_string *value;
 	size_t nvalues; /* 0: a bare name */
 	struct pos pos;
 };
 
 struct conf_record {
-	const char *name; /* "*" for what stands outside of blocks; may be a wildcard such as "foo.*" */
-	bool global;	  /* what stands outside of blocks: "*" without being written so */
-	bool argument;	  /* of the command line: it implies no name */
-	unsigned unit;	  /* wildcards count within their own unit */
+	const char
+	    *name;   /* "*" for what stands outside of blocks; may be a wildcard such as "foo.*" */
+	bool global; /* what stands outside of blocks: "*" without being written so */
+	bool argument;    /* of the command line: it implies no name */
+	unsigned unit;    /* wildcards count within their own unit */
 	size_t wildcards; /* where those of the unit begin in conf.wildcard */
 	struct conf_param *param;
 	size_t nparams;
@@ -56,7 +57,8 @@ struct conf {
 	size_t *wildcard; /* indices of the wildcard records */
 	size_t nwildcards;
 	/* Files that FreeBSD reads one at a time (jail.conf.d/ *.conf) are units: what one of them
-	 * says outside of blocks is nothing to the jails of another. conf_new_unit begins the next. */
+	 * says outside of blocks is nothing to the jails of another. conf_new_unit begins the next.
+	 */
 	unsigned unit;
 	size_t unit_wildcards;
 	struct map by_name; /* name of a block that is a jail: its index */
@@ -75,10 +77,10 @@ void conf_new_unit(struct conf *c);
 /* Was that file read, by name or by .include? */
 bool conf_has_file(const struct conf *c, const char *path);
 /* Appends one `name=value…` of the command line to the record of jail `jail`, which is made where
- * there is none; each call appends to what an earlier one said, as jail(8) does. `jail` NULL: to the
- * last record. A value is literal text; those of ip4.addr and ip6.addr are split at commas, each
- * `command=word` is one word of an argument vector. A jail whose name is not known before the jid is
- * given ("jail -c path=/x persist") is called "". */
+ * there is none; each call appends to what an earlier one said, as jail(8) does. `jail` NULL: to
+ * the last record. A value is literal text; those of ip4.addr and ip6.addr are split at commas,
+ * each `command=word` is one word of an argument vector. A jail whose name is not known before the
+ * jid is given ("jail -c path=/x persist") is called "". */
 void conf_add_argument(struct conf *c, const char *jail, const char *arg, struct diags *d);
 void conf_done(struct conf *c);
 

@@ -8,10 +8,10 @@
 char *files_path(const char *root, const char *path) MUST_CHECK;
 
 /* Everything that is configured: /etc/jail.conf, then /etc/jail.conf.d/ *.conf and
- * /etc/jail.NAME.conf in name order, each file once even where jail.conf includes it. Each is a unit
- * of its own (conf.h), as FreeBSD reads them one at a time. No file at all is no fault: there are no
- * jails then. 0, or -errno where a file that is there cannot be read; faults in them go to d. `root`
- * must outlive c. */
+ * /etc/jail.NAME.conf in name order, each file once even where jail.conf includes it. Each is a
+ * unit of its own (conf.h), as FreeBSD reads them one at a time. No file at all is no fault: there
+ * are no jails then. 0, or -errno where a file that is there cannot be read; faults in them go to
+ * d. `root` must outlive c. */
 int files_read_all(struct conf *c, const char *root, struct diags *d) MUST_CHECK;
 /* As rc.d/jail looks for one jail: the first that is there of /etc/jail.NAME.conf,
  * /etc/jail.conf.d/NAME.conf, /etc/jail.conf. In NAME, "." and "/" read "_". */

@@ -15,12 +15,13 @@ struct conf_value {
 struct conf_setting {
 	enum param_id id; /* PARAM_NONE with CONF_FOR_LIST alone */
 	const char *name; /* as spelt: "allow.nomount", "meta.owner" */
-	bool negated;	  /* spelt with "no" */
-	bool argument;	  /* given on the command line: the values of `command` are then the words
+	bool negated;     /* spelt with "no" */
+	bool argument;    /* given on the command line: the values of `command` are then the words
 			     of an argument vector, not strings for a shell */
 	struct conf_value *value;
 	size_t nvalues;
-	const struct conf_value *item; /* the same as a list: no empty ones, addresses split at commas */
+	const struct conf_value
+	    *item; /* the same as a list: no empty ones, addresses split at commas */
 	size_t nitems;
 	struct pos pos;
 };
@@ -29,10 +30,11 @@ struct conf_setting {
 struct conf_jail {
 	struct arena arena;
 	const char *block; /* the name of its block: how depend and conf_resolve know it */
-	const char *name;  /* never NULL; "" where a jail of the command line has neither name nor jid */
-	int jid;	   /* as configured, 0: the next free one */
-	bool argument;	   /* described on the command line, in no file */
-	struct pos pos;	   /* of the block */
+	const char
+	    *name; /* never NULL; "" where a jail of the command line has neither name nor jid */
+	int jid;   /* as configured, 0: the next free one */
+	bool argument;  /* described on the command line, in no file */
+	struct pos pos; /* of the block */
 	struct conf_setting *setting;
 	size_t nsettings;
 	const struct conf_setting *by_id[PARAM_COUNT]; /* or NULL; not the keyed ones (meta.KEY) */
@@ -40,8 +42,8 @@ struct conf_jail {
 
 enum conf_purpose {
 	CONF_FOR_START, /* everything is checked, unknown parameters are faults */
-	CONF_FOR_STOP,	/* kernel parameters that are unknown or ill-formed do not matter */
-	CONF_FOR_LIST,	/* put together, but not checked: to be printed */
+	CONF_FOR_STOP,  /* kernel parameters that are unknown or ill-formed do not matter */
+	CONF_FOR_LIST,  /* put together, but not checked: to be printed */
 };
 
 /* Assembles and checks the jail of block `name`, by itself; what needs the others is in check.h.
@@ -51,17 +53,20 @@ int conf_resolve(const struct conf *c, const char *name, enum conf_purpose purpo
 		 struct conf_jail *out, struct diags *d) MUST_CHECK;
 void conf_jail_done(struct conf_jail *j);
 
-/* Typed reading; values were checked, so these cannot fail. An unset parameter gives its default. */
+/* Typed reading; values were checked, so these cannot fail. An unset parameter gives its default.
+ */
 bool conf_is_set(const struct conf_jail *j, enum param_id id);
 bool conf_bool(const struct conf_jail *j, enum param_id id);
 long conf_int(const struct conf_jail *j, enum param_id id);
 /* The last value. NULL: unset and no default, or empty. */
 const char *conf_string(const struct conf_jail *j, enum param_id id);
-/* The values of a list, empty strings left out. *n is 0 where unset (but allow.connect's default). */
+/* The values of a list, empty strings left out. *n is 0 where unset (but allow.connect's default).
+ */
 const struct conf_value *conf_list(const struct conf_jail *j, enum param_id id, size_t *n);
 enum conf_sys { SYS_DISABLE, SYS_NEW, SYS_INHERIT };
 /* disable/new/inherit with FreeBSD's implications (ip4.addr implies ip4=new, host.* host=new…). */
 enum conf_sys conf_sys(const struct conf_jail *j, enum param_id id);
-struct pos conf_pos(const struct conf_jail *j, enum param_id id); /* of the setting, else the block */
+struct pos conf_pos(const struct conf_jail *j,
+		    enum param_id id); /* of the setting, else the block */
 
 #endif

@@ -16,8 +16,8 @@ struct map {
 uint32_t map_hash(const void *key, size_t len);
 /* Where the value of the key is kept, NULL where there is none. Valid until the next map_put. */
 size_t *map_get(const struct map *m, const void *key, size_t len);
-/* Puts the key with `value`, unless it is there already: then returns where its value is, else NULL.
- * The bytes of the key must outlive the map. */
+/* Puts the key with `value`, unless it is there already: then returns where its value is, else
+ * NULL. The bytes of the key must outlive the map. */
 size_t *map_put(struct map *m, const void *key, size_t len, size_t value);
 void map_done(struct map *m);
 

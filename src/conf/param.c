@@ -367,11 +367,12 @@ const char *param_suggest(const char *name)
 	size_t n = 0;
 
 	const char *found = suggest_negated(name);
+	if (!found)
+		found = suggest_longer(name);
 	if (found)
 		return found;
 	for (unsigned id = PARAM_NONE + 1; id < PARAM_COUNT; id++)
 		if (!(table[id].flags & PF_READONLY))
 			names[n++] = table[id].name;
-	found = str_nearest(name, names, n);
-	return found ? found : suggest_longer(name);
+	return str_nearest(name, names, n);
 }

@@ -11,8 +11,9 @@
 
 struct rc_interface {
 	const char *name;
-	bool cloned;	     /* listed in cloned_interfaces: newgate makes it */
-	struct ipnet *addr;  /* "inet A netmask M", "inet A/len", "inet6 A prefixlen L", "inet6 A/len" */
+	bool cloned; /* listed in cloned_interfaces: newgate makes it */
+	struct ipnet
+	    *addr; /* "inet A netmask M", "inet A/len", "inet6 A prefixlen L", "inet6 A/len" */
 	size_t naddrs;
 	struct pos pos;
 };
@@ -21,7 +22,7 @@ struct rcconf {
 	struct arena arena;
 	bool jail_enable, jail_reverse_stop, pf_enable, gateway_enable;
 	const char **jail_list; /* NULL-terminated, or NULL */
-	const char *pf_rules;	/* default "/etc/pf.conf" */
+	const char *pf_rules;   /* default "/etc/pf.conf" */
 	struct rc_interface *interface;
 	size_t ninterfaces;
 };
@@ -30,7 +31,8 @@ struct rcconf {
 int rcconf_read(struct rcconf *rc, const char *path, struct diags *d) MUST_CHECK;
 void rcconf_read_text(struct rcconf *rc, const char *name, const char *text, size_t len,
 		      struct diags *d);
-const struct rc_interface *rcconf_interface(const struct rcconf *rc, const char *name); /* or NULL */
+const struct rc_interface *rcconf_interface(const struct rcconf *rc,
+					    const char *name); /* or NULL */
 void rcconf_done(struct rcconf *rc);
 
 #endif

@@ -1,7 +1,8 @@
 /* jail.conf(5), cut into tokens. Private to parse.c.
  *
  * A string of the language is a run of pieces without anything between them: `10.0.0.${id}` is a
- * literal and a variable. Each piece is a token; `joined` tells that it continues the one before. */
+ * literal and a variable. Each piece is a token; `joined` tells that it continues the one before.
+ */
 #ifndef NG_CONF_TOKEN_H
 #define NG_CONF_TOKEN_H
 
@@ -9,8 +10,16 @@
 #include "base/str.h"
 
 enum token_type {
-	TOK_EOF, TOK_STRING, TOK_VARIABLE, TOK_OPEN, TOK_CLOSE, TOK_COMMA, TOK_SEMICOLON, TOK_ASSIGN,
-	TOK_APPEND, TOK_BAD /* a byte that belongs nowhere; was reported */
+	TOK_EOF,
+	TOK_STRING,
+	TOK_VARIABLE,
+	TOK_OPEN,
+	TOK_CLOSE,
+	TOK_COMMA,
+	TOK_SEMICOLON,
+	TOK_ASSIGN,
+	TOK_APPEND,
+	TOK_BAD /* a byte that belongs nowhere; was reported */
 };
 
 struct token {
@@ -26,11 +35,12 @@ struct tokens {
 	struct arena *arena; /* holds what the tokens say */
 	struct diags *diags;
 	struct str scratch;
-	struct pos quote; /* where the double quotes that we are in were opened; line 0: we are not */
-	bool joined;	  /* the next piece continues the last one */
-	bool first;	  /* in quotes: no piece was given yet */
+	struct pos
+	    quote;   /* where the double quotes that we are in were opened; line 0: we are not */
+	bool joined; /* the next piece continues the last one */
+	bool first;  /* in quotes: no piece was given yet */
 	struct token now; /* the current token */
-	struct pos end;	  /* where the token before it ended */
+	struct pos end;   /* where the token before it ended */
 };
 
 void tokens_init(struct tokens *t, struct arena *arena, struct diags *d, const char *file,

@@ -13,8 +13,8 @@
 /* ip4.addr, ip6.addr: [IF|]ADDR[/MASK] [words for the interface], or "auto" */
 struct conf_addr {
 	const char *ifname; /* NULL: the parameter `interface` */
-	struct ip addr;	    /* family 0: auto */
-	int len;	    /* -1: no mask was written */
+	struct ip addr;     /* family 0: auto */
+	int len;            /* -1: no mask was written */
 	const char *extra;  /* the further words, or NULL */
 };
 int value_addr(struct arena *a, int family, const char *s, struct conf_addr *out, const char **why);
@@ -38,28 +38,36 @@ struct conf_rdr {
 int value_rdr(struct arena *a, const char *s, struct conf_rdr *out, const char **why);
 
 /* allow.connect: "PEER [tcp|udp PORT…]" with PEER a jail's name, "internet", "host" or a network
- * literal (10.8.0.0/24). Without a protocol: everything to that peer ("internet": but for tcp 25 and
- * the metadata address). One value may name both protocols: "dns tcp 53 udp 53". A protocol without
- * ports is all of its ports. */
+ * literal (10.8.0.0/24). Without a protocol: everything to that peer ("internet": but for tcp 25
+ * and the metadata address). One value may name both protocols: "dns tcp 53 udp 53". A protocol
+ * without ports is all of its ports. */
 enum connect_peer { CONNECT_JAIL, CONNECT_INTERNET, CONNECT_HOST, CONNECT_NET };
 struct conf_connect {
 	enum connect_peer peer;
-	const char *jail;   /* CONNECT_JAIL */
-	struct ipnet net;   /* CONNECT_NET */
+	const char *jail; /* CONNECT_JAIL */
+	struct ipnet net; /* CONNECT_NET */
 	struct conf_port {
 		enum proto proto;
 		struct ports port;
-	} *port; /* empty: all */
+	} * port; /* empty: all */
 	size_t nports;
 };
 int value_connect(struct arena *a, const char *s, struct conf_connect *out, const char **why);
 
-/* rctl(8): RESOURCE:ACTION=AMOUNT[/jail]; resources by cgroup v2: memoryuse, swapuse, maxproc, pcpu,
- * readbps, writebps, readiops, writeiops, openfiles (as RLIMIT), disk (by the store).
- * Action `deny` for all, `throttle` for the io ones. */
+/* rctl(8): RESOURCE:ACTION=AMOUNT[/jail]; resources by cgroup v2: memoryuse, swapuse, maxproc,
+ * pcpu, readbps, writebps, readiops, writeiops, openfiles (as RLIMIT), disk (by the store). Action
+ * `deny` for all, `throttle` for the io ones. */
 enum rctl_resource {
-	RCTL_MEMORYUSE, RCTL_SWAPUSE, RCTL_MAXPROC, RCTL_PCPU, RCTL_READBPS, RCTL_WRITEBPS,
-	RCTL_READIOPS, RCTL_WRITEIOPS, RCTL_OPENFILES, RCTL_DISK
+	RCTL_MEMORYUSE,
+	RCTL_SWAPUSE,
+	RCTL_MAXPROC,
+	RCTL_PCPU,
+	RCTL_READBPS,
+	RCTL_WRITEBPS,
+	RCTL_READIOPS,
+	RCTL_WRITEIOPS,
+	RCTL_OPENFILES,
+	RCTL_DISK
 };
 struct conf_rctl {
 	enum rctl_resource resource;

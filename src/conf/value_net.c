@@ -157,11 +157,12 @@ static int port_number(struct arena *a, const char *s, uint16_t *out, const char
 
 int value_ports(struct arena *a, const char *s, struct ports *out, const char **why)
 {
-	if (known_service(s, &out->first)) {
+	size_t n = strspn(s, "0123456789");
+	/* Only what cannot be a number is worth reading /etc/services for. */
+	if (!n && known_service(s, &out->first)) {
 		out->last = out->first;
 		return 0;
 	}
-	size_t n = strspn(s, "0123456789");
 	bool range = n && (s[n] == '-' || s[n] == ':');
 	const char *first = range ? arena_strndup(a, s, n) : s;
 	const char *last = range ? s + n + 1 : s;
