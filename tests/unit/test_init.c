@@ -688,7 +688,7 @@ static void test_memory(void **state)
 	unsigned long idle = memory();
 	start(fd, &(struct order){.type = CTL_SERVICE, .tag = "s", .in = in[0], SH("cat")});
 	unsigned long one = memory();
-	print_message("newgate-init: %lu kB PSS, with a service %lu kB\n", idle, one);
+	print_message("# newgate-init: %lu kB PSS, with a service %lu kB\n", idle, one);
 	assert_in_range(idle, 4, 32);
 	assert_in_range(one, idle, idle + 8);
 	box_send_num(fd, CTL_STOP, 0);
