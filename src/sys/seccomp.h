@@ -1,6 +1,7 @@
-/* The system call filter of a jail: what is listed is allowed, the rest is EPERM, what the list has
- * never heard of is ENOSYS. The programs are compiled by libseccomp when newgate is built; at run
- * time one is loaded. Foreign architectures (i386 on x86-64) are refused. */
+/* The system call filter of a jail: what is listed is allowed, the rest is EPERM, what is newer
+ * than the list (Linux 6.1) is ENOSYS. The program is compiled by libseccomp when newgate is built
+ * (mkseccomp.c holds the list); at run time the permissions are filled in and it is loaded. Foreign
+ * architectures (i386 on x86-64) are killed by SIGSYS. */
 #ifndef NG_SYS_SECCOMP_H
 #define NG_SYS_SECCOMP_H
 

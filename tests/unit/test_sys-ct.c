@@ -86,6 +86,7 @@ static void test_udp_flow(void **state)
 {
 	(void)state;
 	autoclose int sink = bound(SOCK_DGRAM, AF_INET, 5353);
+	assert_true(sink >= 0);
 	send_udp(AF_INET, 4001, "127.0.0.1", 5353);
 	send_udp(AF_INET, 4002, "127.0.0.1", 5353);
 	send_udp(AF_INET, 4001, "127.0.0.1", 5354);
