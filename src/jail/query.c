@@ -76,17 +76,33 @@ static void add_recorded(const struct record *r, const char *name, struct strv *
 	}
 }
 
-/* `meta` as a whole is its lines "KEY=value"; meta.KEY is one of them. */
+/* The line "KEY=value" among those of a whole text. */
+static void add_line(const char *text, const char *key, struct strv *out)
+{
+	autodone(strv_done) struct strv lines = {0};
+
+	strv_split(&lines, text, "\n");
+	for (size_t i = 0; i < lines.n; i++) {
+		const char *value = entry_value(lines.v[i], key);
+
+		if (value)
+			strv_add(out, value);
+	}
+}
+
+/* `meta` as a whole is its lines "KEY=value"; meta.KEY is one of them, however it was set. */
 static void add_keyed(const struct query *q, const struct record *r, struct strv *out)
 {
 	autodone(str_done) struct str whole = {0};
 	size_t prefix = strlen(q->param->name) + 1;
+	const char *text = record_param(r, q->param->name);
 
 	if (!str_eq(q->name, q->param->name)) {
+		add_line(text ? text : "", q->name + prefix, out);
 		add_recorded(r, q->name, out);
 		return;
 	}
-	str_add(&whole, record_param(r, q->name) ? record_param(r, q->name) : "");
+	str_add(&whole, text ? text : "");
 	for (size_t i = 0; i < r->param.n; i++) {
 		const char *entry = r->param.v[i];
 
