@@ -195,11 +195,11 @@ class Vps:
         return None
 
     def cgroup_name(self):
-        """"newgate-HASH", as jail/state.h has it: FNV-1a, 64 bits, of the root."""
-        h = 0xCBF29CE484222325
+        """"newgate-HASH", as jail/state.c has it: FNV-1a, 32 bits, of the root."""
+        h = 0x811C9DC5
         for byte in str(self.root).encode():
-            h = (h ^ byte) * 0x100000001B3 & 0xFFFFFFFFFFFFFFFF
-        return f"newgate-{h:016x}"
+            h = (h ^ byte) * 0x01000193 & 0xFFFFFFFF
+        return f"newgate-{h:08x}"
 
     # --- commands ---
 
