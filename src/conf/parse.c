@@ -59,7 +59,7 @@ static void next(struct parser *p)
 PRINTF(2, 3)
 static void syntax_error(struct parser *p, const char *fmt, ...)
 {
-	if (at(p, TOK_BAD))
+	if (at(p, TOK_BAD) || (at(p, TOK_EOF) && p->tok.cut))
 		return;
 	struct str remedy = {0};
 	va_list ap;
@@ -321,6 +321,7 @@ static void block(struct parser *p, size_t record, const struct token *name)
 		return;
 	}
 	diag_error(p->diags, name->pos, "more than %d blocks inside one another", BLOCK_DEPTH);
+	p->tok.cut = true;
 	while (!at(p, TOK_EOF))
 		next(p);
 }
@@ -389,7 +390,7 @@ static void config(struct parser *p, size_t record, const struct pos *opened)
 	for (;;) {
 		switch (p->tok.now.type) {
 		case TOK_EOF:
-			if (opened)
+			if (opened && !p->tok.cut)
 				diag_error(p->diags, p->tok.now.pos,
 					   "unexpected EOF (the block that line %u opens lacks its "
 					   "\"}\")",

@@ -168,26 +168,23 @@ static void apply(struct resolver *r, const struct conf_param *p, size_t record)
 	e->last = s;
 }
 
-/* "NAME { … }" says name = NAME, or jid = NUMBER, and nothing may say otherwise. */
-static void apply_implicit(struct resolver *r, const struct conf_record *own, size_t record)
+/* As if the block's name stood in it as parameter `id`. */
+static void apply_name(struct resolver *r, enum param_id id, size_t record)
 {
+	const struct conf_record *own = &r->conf->record[record];
 	struct arena *a = &r->jail->arena;
-	if (own->argument && !*own->name)
-		return;
 	struct conf_part *part = arena_alloc(a, sizeof(*part));
 	part->text = own->name;
 	struct conf_string *string = arena_alloc(a, sizeof(*string));
 	*string = (struct conf_string){.part = part, .nparts = 1, .pos = own->pos};
-	bool number = conf_name_is_jid(own->name);
 	struct conf_param p = {
-	    .name = number ? "jid" : "name",
-	    .id = number ? P_JID : P_NAME,
+	    .name = param_get(id)->name,
+	    .id = id,
 	    .value = string,
 	    .nvalues = 1,
 	    .pos = own->pos,
 	};
 	apply(r, &p, record);
-	r->entry[r->nentries - 1].immutable = !own->argument;
 }
 
 static void apply_record(struct resolver *r, size_t i)
@@ -207,7 +204,13 @@ static void assemble(struct resolver *r, size_t own)
 	const struct conf *c = r->conf;
 	bool done = false;
 
-	apply_implicit(r, &c->record[own], own);
+	bool named = !c->record[own].argument || *r->jail->block;
+
+	/* "NAME { … }" says name = NAME, or jid = NUMBER, and nothing may say otherwise. */
+	if (named) {
+		apply_name(r, conf_name_is_jid(r->jail->block) ? P_JID : P_NAME, own);
+		r->entry[0].immutable = !c->record[own].argument;
+	}
 	for (size_t i = c->record[own].wildcards; i < c->nwildcards; i++) {
 		size_t w = c->wildcard[i];
 		if (c->record[w].unit != c->record[own].unit)
@@ -221,6 +224,8 @@ static void assemble(struct resolver *r, size_t own)
 	}
 	if (!done)
 		apply_record(r, own);
+	if (named && !r->slot[P_NAME])
+		apply_name(r, P_NAME, own);
 }
 
 /* What $name means: a variable or parameter spelt exactly so, with at least one value. */
@@ -404,8 +409,7 @@ static bool check_known(struct resolver *r, const struct entry *e, enum conf_pur
 static void make_settings(struct resolver *r, enum conf_purpose purpose)
 {
 	struct conf_jail *j = r->jail;
-	/* One more: the name of a jail that is called by its number. */
-	j->setting = arena_alloc(&j->arena, (r->nentries + 1) * sizeof(*j->setting));
+	j->setting = arena_alloc(&j->arena, r->nentries * sizeof(*j->setting));
 	for (size_t i = 0; i < r->nentries; i++) {
 		const struct entry *e = &r->entry[i];
 		if (e->variable || e->state == BAD || !check_known(r, e, purpose))
@@ -419,12 +423,6 @@ static void make_settings(struct resolver *r, enum conf_purpose purpose)
 		    .nvalues = e->nvalues,
 		    .pos = e->pos,
 		};
-	}
-	if (!r->slot[P_NAME] && *j->block) {
-		struct conf_value *v = arena_alloc(&j->arena, sizeof(*v));
-		*v = (struct conf_value){j->block, j->pos};
-		j->setting[j->nsettings++] = (struct conf_setting){
-		    .id = P_NAME, .name = "name", .value = v, .nvalues = 1, .pos = j->pos};
 	}
 	for (size_t i = 0; i < j->nsettings; i++) {
 		struct conf_setting *s = &j->setting[i];

@@ -124,40 +124,48 @@ static const char *take_scratch(struct tokens *t)
 	return s;
 }
 
-/* At "$" of a variable. Its name stays what could be read of it where the brace is missing. */
+/* Behind "${": decodes up to the "}" into the scratch. False where the line ends first, or what
+ * cannot be in a name comes. */
+static bool braced_name(struct tokens *t)
+{
+	struct lex *l = &t->lex;
+	t->scratch.len = 0;
+	for (;;) {
+		int c = lex_peek(l);
+		struct pos at = l->pos;
+		if (c < 0 || c == '\n' || c == '{' || (c == '"' && t->quote.line))
+			return false;
+		lex_get(l);
+		if (c == '}')
+			return true;
+		if (c == '\\')
+			escape(t, at);
+		else
+			add_byte(t, c, at);
+	}
+}
+
+/* At "$" of a variable. */
 static struct token variable(struct tokens *t)
 {
 	struct token tok = {.type = TOK_VARIABLE, .pos = t->lex.pos};
 	struct lex *l = &t->lex;
 
 	lex_get(l);
-	if (lex_peek(l) != '{') {
-		const char *start = l->p;
-		size_t n = lex_while(l, is_word);
-		tok.text = arena_strndup(t->arena, start, n);
-		return tok;
-	}
-	lex_get(l);
-	t->scratch.len = 0;
-	for (;;) {
-		int c = lex_peek(l);
-		struct pos at = l->pos;
-		if (c == '}') {
-			lex_get(l);
-			break;
+	if (lex_accept(l, "{")) {
+		struct lex behind = *l;
+		if (braced_name(t)) {
+			tok.text = take_scratch(t);
+			return tok;
 		}
-		if (c < 0 || c == '\n' || c == '{' || (c == '"' && t->quote.line)) {
-			diag_error(t->diags, tok.pos,
-				   "unterminated variable: \"}\" is missing on this line");
-			break;
-		}
-		lex_get(l);
-		if (c == '\\')
-			escape(t, at);
-		else
-			add_byte(t, c, at);
+		/* Goes on behind the word, so that the ";" of the line is not lost. */
+		*l = behind;
+		diag_error(t->diags, tok.pos,
+			   "unterminated variable: \"}\" is missing on this line");
 	}
-	tok.text = take_scratch(t);
+	const char *start = l->p;
+	size_t n = lex_while(l, is_word);
+	tok.text = arena_strndup(t->arena, start, n);
 	return tok;
 }
 
@@ -171,6 +179,7 @@ static bool quoted_piece(struct tokens *t, struct token *tok)
 
 	if (c < 0) {
 		diag_error(t->diags, opened, "unterminated string: the closing \" is missing");
+		t->cut = true;
 		t->quote.line = 0;
 		return false;
 	}
@@ -212,6 +221,7 @@ static struct token single_quoted(struct tokens *t)
 		if (c < 0) {
 			diag_error(t->diags, tok.pos,
 				   "unterminated string: the closing ' is missing");
+			t->cut = true;
 			break;
 		}
 		struct pos at = t->lex.pos;
@@ -233,6 +243,7 @@ static void block_comment(struct tokens *t)
 	while (!lex_accept(&t->lex, "*/"))
 		if (lex_get(&t->lex) < 0) {
 			diag_error(t->diags, at, "unterminated comment: \"*/\" is missing");
+			t->cut = true;
 			return;
 		}
 }

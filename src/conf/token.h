@@ -39,6 +39,7 @@ struct tokens {
 	    quote;   /* where the double quotes that we are in were opened; line 0: we are not */
 	bool joined; /* the next piece continues the last one */
 	bool first;  /* in quotes: no piece was given yet */
+	bool cut;    /* what was not closed swallowed the rest of the text; reported */
 	struct token now; /* the current token */
 	struct pos end;   /* where the token before it ended */
 };

@@ -389,10 +389,10 @@ static void check_addresses(struct checker *k)
 		}
 	}
 	map_done(&seen);
-	bool none = !count[0] && !count[1] && conf_sys(j, P_IP4) != SYS_INHERIT &&
-		    conf_sys(j, P_IP6) != SYS_INHERIT;
+	if (conf_sys(j, P_IP4) == SYS_INHERIT || conf_sys(j, P_IP6) == SYS_INHERIT)
+		return; /* check_inherit told what does not go with it */
 	conf_list(j, P_RDR, &n);
-	if (n && none)
+	if (n && !count[0] && !count[1])
 		fault(k, conf_pos(j, P_RDR),
 		      "rdr leads to an address of the jail, and it has none: add ip4.addr = auto;");
 	const struct conf_value *source = conf_list(j, P_NAT_SOURCE, &n);
