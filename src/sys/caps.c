@@ -1,10 +1,13 @@
 #include "sys/caps.h"
 
 #include <ctype.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/capability.h>
+#include <sys/fsuid.h>
 #include <sys/prctl.h>
+#include <linux/securebits.h>
 
 /* The kernel's own last one: it may be newer or older than the headers we were built with. */
 static int drop_bounding(uint64_t set, uint64_t *known)
@@ -39,6 +42,21 @@ int caps_limit(uint64_t set)
 	    {.effective = (uint32_t)(set >> 32), .permitted = (uint32_t)(set >> 32)},
 	};
 	return capset(&head, data) < 0 ? -errno : 0;
+}
+
+int caps_file_ids(uint32_t id)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	if (bits < 0 ||
+	    prctl(PR_SET_SECUREBITS, (unsigned long)bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+		return -errno;
+	setfsgid(id);
+	setfsuid(id);
+	/* They return the old id also on failure; an invalid id asks without changing anything. */
+	bool done = setfsuid((uid_t)-1) == (int)id && setfsgid((gid_t)-1) == (int)id;
+	if (prctl(PR_SET_SECUREBITS, (unsigned long)bits, 0, 0, 0) < 0)
+		return -errno;
+	return done ? 0 : -EPERM;
 }
 
 int caps_number(const char *name)

@@ -1,0 +1,38 @@
+/* The small text files beside the trees: "key value" lines, one fact each. */
+#ifndef NG_STORE_ENTRY_H
+#define NG_STORE_ENTRY_H
+
+#include <stdint.h>
+#include "base/err.h"
+#include "store/store.h"
+
+/* jails/NAME/origin and templates/NAME/meta alike; strings owned, NULL where the line is missing.
+ */
+struct entry {
+	char *backend; /* jail: which store_backend made it */
+	char *from;    /* jail: the template or jail it was cloned from; template: --from */
+	char *lower;   /* overlay jail: the template whose root is its lower layer */
+	char *path;    /* jail: with the -R prefix */
+	uint64_t bytes;
+	int64_t made;
+};
+
+/* -ENOENT where there is no such file. */
+int entry_read(int dir, const char *file, struct entry *e) MUST_CHECK;
+int entry_write(int dir, const char *file, const struct entry *e) MUST_CHECK;
+void entry_done(struct entry *e);
+
+/* The store's folders; only root may enter them. */
+enum store_kind { STORE_JAILS, STORE_TEMPLATES, STORE_ROOTS };
+const char *store_kind_dir(enum store_kind kind);  /* "jails" */
+const char *store_kind_file(enum store_kind kind); /* "origin" */
+
+/* Opens STORE/jails or STORE/templates; `make`: with what is missing on the way. */
+int store_open_kind(const struct store *s, enum store_kind kind, bool make) MUST_CHECK;
+/* Opens the folder of one jail or template. -ENOENT. */
+int store_open_entry(const struct store *s, enum store_kind kind, const char *name) MUST_CHECK;
+bool store_same_path(const char *a, const char *b);
+/* A jail or template may be called so: no slash, no leading dot, at most 200 bytes. */
+int store_check_name(enum store_kind kind, const char *name, struct ng_err *err) MUST_CHECK;
+
+#endif

@@ -1,0 +1,98 @@
+/* What every template has, wherever it came from. */
+#include <fcntl.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/file.h"
+#include "store/identity.h"
+#include "store/tools.h"
+#include "sys/path.h"
+
+/* newgate mounts on these, and no link may lead it elsewhere. */
+static const struct {
+	const char *path;
+	mode_t mode;
+	bool emptied;
+} points[] = {
+    {"proc", 0555, false},
+    {"sys", 0555, false},
+    {"dev", 0755, true},
+    {"run", 0755, false},
+};
+
+static int make_point(int tree, const char *name, mode_t mode, bool emptied)
+{
+	struct stat st;
+
+	bool there = fstatat(tree, name, &st, AT_SYMLINK_NOFOLLOW) == 0;
+	if (there && S_ISDIR(st.st_mode) && !emptied)
+		return 0;
+	if (there) {
+		int rc = path_remove_tree(tree, name);
+		if (rc < 0)
+			return rc;
+	}
+	if (mkdirat(tree, name, 0700) < 0 || fchmodat(tree, name, mode, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_points(int tree, struct ng_err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(points); i++) {
+		int rc = make_point(tree, points[i].path, points[i].mode, points[i].emptied);
+		if (rc < 0)
+			return err_sys(err, rc, "/%s", points[i].path);
+	}
+	if (mkdirat(tree, "tmp", 0700) == 0)
+		return fchmodat(tree, "tmp", 01777, 0) < 0 ? err_sys(err, errno, "/tmp") : 0;
+	return errno == EEXIST ? 0 : err_sys(err, errno, "/tmp");
+}
+
+/* A regular file to mount over or to write to; systemd's roots have links to /run here. */
+static int make_file(int tree, const char *path, struct ng_err *err)
+{
+	struct stat st;
+	autoclose int fd = path_open_nolink(tree, path, O_PATH, 0);
+
+	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+		return 0;
+	int rc = path_replace(tree, path, "", 0, 0644);
+	return rc < 0 ? err_sys(err, rc, "/%s", path) : 0;
+}
+
+/* A root that came with an rc of its own keeps it. */
+static int install_script(int tree, const char *name, const char *path, struct ng_err *err)
+{
+	autoclose int own = path_open(tree, path, O_PATH, 0);
+	autofree char *from = tools_find(NG_DATADIR "/rc", name);
+	autofree char *text = NULL;
+	size_t len;
+
+	if (own >= 0)
+		return 0;
+	int rc = file_read(from, &text, &len);
+	if (rc < 0)
+		return err_sys(err, rc, "%s", from);
+	rc = path_replace(tree, path, text, len, 0755);
+	return rc < 0 ? err_sys(err, rc, "/%s", path) : 0;
+}
+
+int finish_template(int tree, struct ng_err *err)
+{
+	static const char *const mounted_over[] = {"etc/hosts", "etc/resolv.conf", "etc/hostname"};
+
+	if (mkdirat(tree, "etc", 0755) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "/etc");
+	autoclose int etc = path_open_nolink(tree, "etc", O_RDONLY | O_DIRECTORY, 0);
+	if (etc < 0)
+		return err_set(err, ENOTDIR,
+			       "/etc is a link or a file there: newgate needs a directory");
+	int rc = make_points(tree, err);
+	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(mounted_over); i++)
+		rc = make_file(tree, mounted_over[i], err);
+	if (rc == 0)
+		rc = install_script(tree, "rc", "etc/rc", err);
+	if (rc == 0)
+		rc = install_script(tree, "rc.shutdown", "etc/rc.shutdown", err);
+	return rc < 0 ? rc : identity_remove(tree, err);
+}

@@ -1,0 +1,182 @@
+#include "store/stage.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/file.h>
+#include <sys/stat.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "store/copy.h"
+#include "sys/path.h"
+
+#define PARTIAL ".partial"
+
+char *stage_twin(const char *path)
+{
+	autodone(str_done) struct str b = {0};
+	const char *base = strrchr(path, '/') + 1;
+
+	str_addn(&b, path, (size_t)(base - path));
+	str_addf(&b, ".%s.newgate", base);
+	return str_take(&b);
+}
+
+/* The folder of a path and, as the result, its last name. */
+static const char *split(const char *path, char **folder)
+{
+	const char *base = strrchr(path, '/') + 1;
+
+	*folder = mem_strndup(path, (size_t)(base - path));
+	return base;
+}
+
+static int remove_twin(int dir, struct ng_err *err)
+{
+	autodone(entry_done) struct entry e = {0};
+	int rc = entry_read(dir, store_kind_file(STORE_JAILS), &e);
+
+	if (rc == -ENOENT || (rc == 0 && (!e.path || e.path[0] != '/')))
+		return 0;
+	if (rc < 0)
+		return err_sys(err, rc, "reading what a stopped run left");
+	autofree char *twin = stage_twin(e.path);
+	autofree char *folder = NULL;
+	const char *base = split(twin, &folder);
+	autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return errno == ENOENT ? 0 : err_sys(err, errno, "%s", folder);
+	rc = path_remove_tree(fd, base);
+	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing %s", twin) : 0;
+}
+
+static int remove_stage(int partial, const char *name, int dir, struct ng_err *err)
+{
+	int rc = remove_twin(dir, err);
+
+	if (rc < 0)
+		return rc;
+	rc = path_remove_tree(partial, name);
+	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing " PARTIAL "/%s", name) : 0;
+}
+
+/* Removes what nobody holds. Called with .partial locked, so none of it is just being begun. What
+ * cannot be removed matters only to the one who wants that name. */
+static int sweep(int partial, const char *wanted, struct ng_err *err)
+{
+	autodone(strv_done) struct strv names = {0};
+	int rc = copy_names(partial, &names);
+
+	if (rc < 0)
+		return err_sys(err, rc, "reading " PARTIAL);
+	for (size_t i = 0; i < names.n; i++) {
+		autoclose int dir =
+		    openat(partial, names.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
+			continue;
+		struct ng_err failed = {0};
+		rc = remove_stage(partial, names.v[i], dir, &failed);
+		if (rc < 0 && str_eq(names.v[i], wanted)) {
+			*err = failed;
+			return rc;
+		}
+	}
+	return 0;
+}
+
+static int make_locked(int partial, const char *name)
+{
+	if (mkdirat(partial, name, 0700) < 0)
+		return errno == EEXIST ? -EBUSY : -errno;
+	autoclose int dir = openat(partial, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	return take_fd(&dir);
+}
+
+int stage_begin(struct store *s, enum store_kind kind, const char *name, struct stage *out,
+		struct ng_err *err)
+{
+	*out = STAGE_NONE;
+	autoclose int at = store_open_kind(s, kind, true);
+	if (at < 0)
+		return err_sys(err, at, "%s/%s", s->dir, store_kind_dir(kind));
+	if (mkdirat(at, PARTIAL, 0700) < 0 && errno != EEXIST)
+		return err_sys(err, errno, "%s/%s/" PARTIAL, s->dir, store_kind_dir(kind));
+	autoclose int partial =
+	    openat(at, PARTIAL, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (partial < 0 || flock(partial, LOCK_EX) < 0)
+		return err_sys(err, errno, "%s/%s/" PARTIAL, s->dir, store_kind_dir(kind));
+	int rc = sweep(partial, name, err);
+	if (rc < 0)
+		return rc;
+	int dir = make_locked(partial, name);
+	if (dir == -EBUSY)
+		return err_set(err, EBUSY, "another newgate is making or removing %s: wait for it",
+			       name);
+	if (dir < 0)
+		return err_sys(err, dir, "%s/%s/" PARTIAL "/%s", s->dir, store_kind_dir(kind),
+			       name);
+	flock(partial, LOCK_UN);
+	*out = (struct stage){take_fd(&partial), dir, mem_strdup(name)};
+	return 0;
+}
+
+static void forget(struct stage *st)
+{
+	if (st->dir >= 0)
+		close(st->dir);
+	if (st->partial >= 0)
+		close(st->partial);
+	free(st->name);
+	*st = STAGE_NONE;
+}
+
+int stage_commit(struct stage *st)
+{
+	autofree char *to = NULL;
+
+	if (asprintf(&to, "../%s", st->name) < 0)
+		return -ENOMEM;
+	if (renameat2(st->partial, st->name, st->partial, to, RENAME_NOREPLACE) < 0)
+		return -errno;
+	free(st->name);
+	st->name = NULL;
+	return 0;
+}
+
+int stage_take_back(struct stage *st)
+{
+	autofree char *from = NULL;
+
+	if (asprintf(&from, "../%s", st->name) < 0)
+		return -ENOMEM;
+	/* The empty, locked folder gives way; what takes its place is locked first. */
+	autoclose int dir =
+	    openat(st->partial, from, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
+		return -errno;
+	if (renameat(st->partial, from, st->partial, st->name) < 0)
+		return -errno;
+	close(st->dir);
+	st->dir = take_fd(&dir);
+	return 0;
+}
+
+int stage_drop(struct stage *st, struct ng_err *err)
+{
+	int rc = remove_stage(st->partial, st->name, st->dir, err);
+
+	forget(st);
+	return rc;
+}
+
+void stage_done(struct stage *st)
+{
+	/* What cannot be removed now is left, unlocked, to the next run, which tells why. */
+	struct ng_err ignored = {0};
+
+	if (st->dir >= 0 && st->name)
+		stage_drop(st, &ignored);
+	forget(st);
+}

@@ -1,0 +1,36 @@
+/* Half-made and half-removed things.
+ *
+ * What is being made grows in STORE/jails/.partial/NAME, a folder held locked, and is renamed to
+ * STORE/jails/NAME when it is complete; what is being removed takes the same way back. A jail's
+ * tree that belongs elsewhere, at its `path`, does so as PARENT/.BASE.newgate beside that path; the
+ * folder's `origin` file names the path before that twin exists. So whatever a killed run leaves is
+ * in an unlocked folder of .partial, and the next run that begins a stage removes all of those. */
+#ifndef NG_STORE_STAGE_H
+#define NG_STORE_STAGE_H
+
+#include "store/entry.h"
+
+struct stage {
+	int partial; /* the folder .partial */
+	int dir;     /* the stage itself, locked; -1: none is open */
+	char *name;  /* owned */
+};
+#define STAGE_NONE ((struct stage){.partial = -1, .dir = -1})
+
+/* -EBUSY: another newgate is making or removing that very thing. */
+int stage_begin(struct store *s, enum store_kind kind, const char *name, struct stage *out,
+		struct ng_err *err) MUST_CHECK;
+/* Renames it into its place. The stage is over then; its descriptor stays open and locked. */
+int stage_commit(struct stage *st) MUST_CHECK;
+/* Takes the finished thing `name` apart: it becomes this stage, for stage_drop to remove. The stage
+ * must be empty. */
+int stage_take_back(struct stage *st) MUST_CHECK;
+/* Removes it with its twin. */
+int stage_drop(struct stage *st, struct ng_err *err);
+/* For autodone: drops what was not committed. */
+void stage_done(struct stage *st);
+
+/* The twin of a path. The caller frees. */
+char *stage_twin(const char *path) MUST_CHECK;
+
+#endif

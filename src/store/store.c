@@ -1,0 +1,145 @@
+#include "store/store.h"
+
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/mem.h"
+#include "base/str.h"
+#include "store/backend.h"
+#include "store/entry.h"
+
+int store_open(struct store *s, const char *root, struct ng_err *err)
+{
+	*s = (struct store){.root = mem_strdup(root)};
+	if (asprintf(&s->dir, "%s/var/lib/newgate", root) >= 0)
+		return 0;
+	s->dir = NULL;
+	return err_sys(err, ENOMEM, "store");
+}
+
+void store_done(struct store *s)
+{
+	free(s->root);
+	free(s->dir);
+	*s = (struct store){0};
+}
+
+char *store_default_path(const struct store *s, const char *jail)
+{
+	autodone(str_done) struct str b = {0};
+
+	str_addf(&b, "%s/%s/%s", s->dir, store_kind_dir(STORE_ROOTS), jail);
+	return str_take(&b);
+}
+
+static int read_entry(const struct store *s, const char *jail, struct entry *e)
+{
+	autoclose int dir = store_open_entry(s, STORE_JAILS, jail);
+
+	return dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), e);
+}
+
+/* 1 where the jail has an entry whose tree is there, 0 where not, or -errno. */
+static int find_entry(const struct store *s, const char *jail, struct entry *e)
+{
+	int rc = read_entry(s, jail, e);
+
+	if (rc == -ENOENT || rc == -ENOTDIR)
+		return 0;
+	const struct store_backend *b = backend_find(e->backend);
+	if (rc == 0 && b && e->path && b->there(e))
+		return 1;
+	entry_done(e);
+	return rc;
+}
+
+bool store_has_jail(const struct store *s, const char *jail)
+{
+	autodone(entry_done) struct entry e = {0};
+
+	return find_entry(s, jail, &e) > 0;
+}
+
+int store_find_jail(const struct store *s, const char *jail, struct store_jail *out,
+		    struct ng_err *err)
+{
+	autodone(entry_done) struct entry e = {0};
+	int rc = find_entry(s, jail, &e);
+
+	if (rc < 0)
+		return err_sys(err, rc, "%s/jails/%s/origin", s->dir, jail);
+	if (rc == 0)
+		return -ENOENT;
+	*out = (struct store_jail){
+	    .backend = take_ptr(e.backend), .from = take_ptr(e.from), .path = take_ptr(e.path)};
+	return 0;
+}
+
+void store_jail_done(struct store_jail *j)
+{
+	free(j->backend);
+	free(j->from);
+	free(j->path);
+	*j = (struct store_jail){0};
+}
+
+bool store_same_path(const char *a, const char *b)
+{
+	size_t n = strlen(a), m = strlen(b);
+
+	while (n > 1 && a[n - 1] == '/')
+		n--;
+	while (m > 1 && b[m - 1] == '/')
+		m--;
+	return n == m && memcmp(a, b, n) == 0;
+}
+
+static int plain_layout(const struct store *s, const char *jail, const char *path,
+			struct store_layout *out, struct ng_err *err)
+{
+	size_t root = strlen(s->root);
+	struct stat st;
+
+	if (stat(path, &st) < 0)
+		return errno == ENOENT
+			   ? err_set(
+				 err, ENOENT,
+				 "path %s: No such file or directory (to make it: newgate clone "
+				 "TEMPLATE %s)",
+				 strncmp(path, s->root, root) == 0 ? path + root : path, jail)
+			   : err_sys(err, errno, "path %s", path);
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "path %s: Not a directory", path);
+	out->path = mem_strdup(path);
+	return 0;
+}
+
+int store_layout(const struct store *s, const char *jail, const char *path,
+		 struct store_layout *out, struct ng_err *err)
+{
+	autodone(entry_done) struct entry e = {0};
+
+	*out = (struct store_layout){0};
+	int rc = find_entry(s, jail, &e);
+	if (rc < 0)
+		return err_sys(err, rc, "%s/jails/%s/origin", s->dir, jail);
+	/* The configuration says where the jail is; a clone made for another path is not it. */
+	if (rc == 0 || !store_same_path(e.path, path))
+		return plain_layout(s, jail, path, out, err);
+	rc = backend_find(e.backend)->layout(s, jail, &e, out, err);
+	if (rc < 0)
+		store_layout_done(out);
+	return rc;
+}
+
+void store_layout_done(struct store_layout *l)
+{
+	for (size_t i = 0; l->lower && l->lower[i]; i++)
+		free(l->lower[i]);
+	free(l->lower);
+	free(l->path);
+	free(l->upper);
+	free(l->work);
+	*l = (struct store_layout){0};
+}

@@ -1,0 +1,27 @@
+/* What templates are made with: files that newgate installs, programs of the host, archives. */
+#ifndef NG_STORE_TOOLS_H
+#define NG_STORE_TOOLS_H
+
+#include "base/str.h"
+#include "store/store.h"
+
+/* Where a file of ours is: beside the library when the executable is run from the build folder,
+ * else in `dir` as configured. The caller frees. */
+char *tools_find(const char *dir, const char *name) MUST_CHECK;
+
+/* Runs a program of the host, found along PATH, in a mount namespace of its own so that nothing it
+ * mounts outlives it. Its output is noted line by line (s not NULL), or collected (out not NULL). A
+ * failure's text ends with what it said last. `package`: what to install where it is missing. */
+int tools_run(struct store *s, const char *const *argv, const char *package, struct str *out,
+	      struct ng_err *err) MUST_CHECK;
+
+/* The three makers of trees; `tree` is an empty directory, `path` its name. */
+int make_busybox(int tree, struct ng_err *err) MUST_CHECK;
+int make_debian(struct store *s, const char *suite, const char *path,
+		struct ng_err *err) MUST_CHECK;
+int make_unpacked(const char *file, int tree, struct ng_err *err) MUST_CHECK;
+
+/* Gives a new tree what every template has: mount points, our /etc/rc, files to mount over. */
+int finish_template(int tree, struct ng_err *err) MUST_CHECK;
+
+#endif

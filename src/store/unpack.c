@@ -1,0 +1,327 @@
+/* Trees from archives. An archive is a stranger's text: each name is walked component by component
+ * from the new tree's root, following no link, so nothing is written outside of it whatever the
+ * archive says. What cannot be meant by an honest one (absolute names, "..", a way through a link)
+ * is refused rather than bent. */
+#include <dlfcn.h>
+#include <fcntl.h>
+#include <limits.h>
+#include <string.h>
+#include <sys/stat.h>
+#include <sys/xattr.h>
+#include "base/mem.h"
+#include "store/archive-module.h"
+#include "store/copy.h"
+#include "store/tools.h"
+
+struct attribute {
+	const char *name;
+	void *value;
+	size_t len;
+};
+
+/* A directory gets its attributes when everything else is in place: times would change, and a
+ * default ACL would be inherited. */
+struct late_dir {
+	char *path;
+	struct archive_file file;
+	struct attribute *attribute;
+	size_t nattributes;
+};
+
+struct unpack {
+	const struct archive_module *module;
+	void *archive;
+	int tree;
+	struct arena arena;
+	struct late_dir *late;
+	size_t nlate;
+	size_t entries;
+	struct ng_err *err;
+};
+
+static void unpack_done(struct unpack *u)
+{
+	if (u->archive)
+		u->module->close(u->archive);
+	free(u->late);
+	arena_done(&u->arena);
+}
+
+/* Never unloaded: some of the libraries it brings do not like that. */
+static const struct archive_module *load_module(struct ng_err *err)
+{
+	autofree char *path = tools_find(NG_LIBEXECDIR, ARCHIVE_MODULE);
+	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
+	const struct archive_module *m = handle ? dlsym(handle, ARCHIVE_SYMBOL) : NULL;
+
+	if (!m)
+		err_set(err, ENOENT, "reading archives: %s", dlerror());
+	return m;
+}
+
+/* The next component of a name: 1, 0 at its end, -EXDEV where it would lead out. */
+static int component(const char **p, char name[static NAME_MAX + 1])
+{
+	for (;;) {
+		*p += strspn(*p, "/");
+		size_t n = strcspn(*p, "/");
+		if (n == 0)
+			return 0;
+		if (n > NAME_MAX)
+			return -ENAMETOOLONG;
+		memcpy(name, *p, n);
+		name[n] = '\0';
+		*p += n;
+		if (str_eq(name, ".."))
+			return -EXDEV;
+		if (!str_eq(name, "."))
+			return 1;
+	}
+}
+
+/* Opens the folder that `path` is in, making what is missing, and gives its last name: "" for the
+ * tree itself. */
+static int open_folder(struct unpack *u, const char *path, bool make,
+		       char name[static NAME_MAX + 1])
+{
+	autoclose int dir = openat(u->tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	char next[NAME_MAX + 1];
+
+	if (dir < 0)
+		return -errno;
+	if (path[0] == '/')
+		return -EXDEV;
+	int rc = component(&path, name);
+	if (rc == 0)
+		name[0] = '\0';
+	while (rc > 0 && (rc = component(&path, next)) > 0) {
+		if (make && mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
+			return -errno;
+		int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (sub < 0)
+			return errno == ENOTDIR ? -ELOOP : -errno;
+		macro_close(&dir);
+		dir = sub;
+		strcpy(name, next);
+	}
+	return rc < 0 ? rc : take_fd(&dir);
+}
+
+static int fail(struct unpack *u, const char *path, int code)
+{
+	if (code == -EXDEV)
+		return err_set(u->err, EXDEV, "%.1024s: this name leads out of the tree", path);
+	if (code == -ELOOP)
+		return err_set(u->err, ELOOP, "%.1024s: goes through a link or a file", path);
+	return err_sys(u->err, code, "%.1024s", path);
+}
+
+static int file_attributes(struct unpack *u, int fd, const struct archive_file *f)
+{
+	const char *name;
+	const void *value;
+	size_t len;
+
+	if (fchown(fd, f->uid, f->gid) < 0 || fchmod(fd, f->mode & 07777) < 0)
+		return -errno;
+	while (u->module->xattr(u->archive, &name, &value, &len) > 0)
+		if (copy_wants_xattr(name, 0) && fsetxattr(fd, name, value, len, 0) < 0)
+			return -errno;
+	const struct timespec times[2] = {f->mtime, f->mtime};
+	return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+static int write_data(struct unpack *u, int fd)
+{
+	const void *piece;
+	size_t len;
+	int64_t offset;
+	int rc;
+
+	while ((rc = u->module->data(u->archive, &piece, &len, &offset)) > 0) {
+		const char *p = piece;
+		while (len > 0) {
+			ssize_t n = pwrite(fd, p, len, offset);
+			if (n < 0)
+				return -errno;
+			p += n;
+			offset += n;
+			len -= (size_t)n;
+		}
+	}
+	return rc < 0 ? -EBADMSG : 0;
+}
+
+static int make_file(struct unpack *u, int dir, const char *name, const struct archive_file *f)
+{
+	autoclose int fd = openat(dir, name, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+
+	if (fd < 0)
+		return -errno;
+	int rc = write_data(u, fd);
+	if (rc == 0 && ftruncate(fd, f->size) < 0)
+		rc = -errno;
+	return rc < 0 ? rc : file_attributes(u, fd, f);
+}
+
+static int make_hard_link(struct unpack *u, int dir, const char *name, const struct archive_file *f)
+{
+	char first[NAME_MAX + 1];
+	autoclose int at = open_folder(u, f->link, false, first);
+
+	if (at < 0)
+		return at;
+	return linkat(at, first, dir, name, 0) < 0 ? -errno : 0;
+}
+
+static int make_link(int dir, const char *name, const struct archive_file *f)
+{
+	const struct timespec times[2] = {f->mtime, f->mtime};
+
+	if (symlinkat(f->link, dir, name) < 0 ||
+	    fchownat(dir, name, f->uid, f->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
+		return -errno;
+	return 0;
+}
+
+static int make_fifo(int dir, const char *name, const struct archive_file *f)
+{
+	if (mkfifoat(dir, name, 0600) < 0 ||
+	    fchownat(dir, name, f->uid, f->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    fchmodat(dir, name, f->mode & 07777, 0) < 0)
+		return -errno;
+	return 0;
+}
+
+static void remember_dir(struct unpack *u, const struct archive_file *f)
+{
+	const char *name;
+	const void *value;
+	size_t len;
+
+	u->late = mem_grow(u->late, u->nlate, sizeof(*u->late));
+	struct late_dir *d = &u->late[u->nlate++];
+	*d = (struct late_dir){.path = arena_strndup(&u->arena, f->path, strlen(f->path)),
+			       .file = *f};
+	while (u->module->xattr(u->archive, &name, &value, &len) > 0) {
+		if (!copy_wants_xattr(name, 0))
+			continue;
+		struct attribute *v = arena_alloc(&u->arena, (d->nattributes + 1) * sizeof(*v));
+		if (d->nattributes > 0)
+			memcpy(v, d->attribute, d->nattributes * sizeof(*v));
+		void *copy = arena_alloc(&u->arena, len + 1);
+		memcpy(copy, value, len);
+		v[d->nattributes++] =
+		    (struct attribute){arena_strndup(&u->arena, name, strlen(name)), copy, len};
+		d->attribute = v;
+	}
+}
+
+static int make_dir(struct unpack *u, int dir, const char *name, const struct archive_file *f)
+{
+	/* Rooms for its entries first; "" is the tree itself. */
+	if (name[0] != '\0' && mkdirat(dir, name, 0700) < 0 && errno != EEXIST)
+		return -errno;
+	remember_dir(u, f);
+	return 0;
+}
+
+/* A later entry replaces an earlier one, as when tar appended it. */
+static int make_way(int dir, const char *name, bool for_dir)
+{
+	struct stat st;
+
+	if (name[0] == '\0')
+		return for_dir ? 0 : -EISDIR;
+	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
+		return errno == ENOENT ? 0 : -errno;
+	if (S_ISDIR(st.st_mode))
+		return for_dir ? 0 : -EISDIR;
+	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
+}
+
+static int unpack_entry(struct unpack *u, const struct archive_file *f)
+{
+	char name[NAME_MAX + 1];
+	autoclose int dir = open_folder(u, f->path, true, name);
+	int rc = dir < 0 ? dir : make_way(dir, name, S_ISDIR(f->mode) && !f->hard);
+
+	if (rc < 0)
+		return fail(u, f->path, rc);
+	if (f->hard)
+		rc = make_hard_link(u, dir, name, f);
+	else if (S_ISDIR(f->mode))
+		rc = make_dir(u, dir, name, f);
+	else if (S_ISREG(f->mode))
+		rc = make_file(u, dir, name, f);
+	else if (S_ISLNK(f->mode))
+		rc = make_link(dir, name, f);
+	else if (S_ISFIFO(f->mode))
+		rc = make_fifo(dir, name, f);
+	/* Devices and sockets are left out: a jail has a /dev of its own. */
+	if (rc == -EBADMSG)
+		return err_set(u->err, EBADMSG, "%.1024s: %s", f->path,
+			       u->module->error(u->archive));
+	return rc < 0 ? fail(u, f->path, rc) : 0;
+}
+
+static int finish_dir(struct unpack *u, const struct late_dir *d)
+{
+	char name[NAME_MAX + 1];
+	autoclose int dir = open_folder(u, d->path, false, name);
+	if (dir < 0)
+		return dir;
+	autoclose int fd =
+	    openat(dir, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	if (fchown(fd, d->file.uid, d->file.gid) < 0 || fchmod(fd, d->file.mode & 07777) < 0)
+		return -errno;
+	for (size_t i = 0; i < d->nattributes; i++)
+		if (fsetxattr(fd, d->attribute[i].name, d->attribute[i].value, d->attribute[i].len,
+			      0) < 0)
+			return -errno;
+	const struct timespec times[2] = {d->file.mtime, d->file.mtime};
+	return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+static int unpack_all(struct unpack *u)
+{
+	struct archive_file f;
+	int rc;
+
+	while ((rc = u->module->next(u->archive, &f)) > 0) {
+		u->entries++;
+		rc = unpack_entry(u, &f);
+		if (rc < 0)
+			return rc;
+	}
+	if (rc < 0)
+		return err_set(u->err, EBADMSG, "%s", u->module->error(u->archive));
+	if (u->entries == 0)
+		return err_set(u->err, EBADMSG, "it holds no files");
+	for (size_t i = u->nlate; i-- > 0;) {
+		rc = finish_dir(u, &u->late[i]);
+		if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR && rc != -ELOOP)
+			return fail(u, u->late[i].path, rc);
+	}
+	return 0;
+}
+
+int make_unpacked(const char *file, int tree, struct ng_err *err)
+{
+	autodone(unpack_done) struct unpack u = {.tree = tree, .err = err};
+	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
+
+	if (fd < 0)
+		return err_sys(err, errno, "%s", file);
+	u.module = load_module(err);
+	if (!u.module)
+		return -err->code;
+	u.archive = u.module->open(fd);
+	if (!u.archive)
+		return err_sys(err, ENOMEM, "%s", file);
+	int rc = unpack_all(&u);
+	return rc < 0 ? err_prefix(err, "unpacking %s", file) : 0;
+}
