@@ -4,6 +4,8 @@
 
 #include "base/macro.h"
 #include "fuzz.h"
+#include "sys/ct.h"
+#include "sys/nft.h"
 #include "sys/nlread.h"
 #include "sys/rtnl.h"
 
@@ -21,6 +23,7 @@ static int message(const struct nlmsghdr *h, void *arg UNUSED)
 	struct rtnl_link link;
 	struct rtnl_address address;
 	struct rtnl_route route;
+	struct ct_flow flow;
 
 	FUZZ_CHECK(nlread_error(h, text, sizeof(text)) <= 0);
 	FUZZ_CHECK(memchr(text, '\0', sizeof(text)));
@@ -36,6 +39,12 @@ static int message(const struct nlmsghdr *h, void *arg UNUSED)
 		FUZZ_CHECK(!route.via.family || route.via.family == AF_INET ||
 			   route.via.family == AF_INET6);
 	}
+	if (ct_parse(h, &flow)) {
+		FUZZ_CHECK(flow.src.family == AF_INET || flow.src.family == AF_INET6);
+		FUZZ_CHECK(flow.dst.family == flow.src.family);
+		FUZZ_CHECK(flow.reply_src.family == flow.src.family);
+		FUZZ_CHECK(flow.reply_dst.family == flow.src.family);
+	}
 	return 0;
 }
 
@@ -48,5 +57,8 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 	memcpy(datagram, data, size);
 	int r = nlread_each(datagram, size, message, NULL);
 	FUZZ_CHECK(r == 0 || r == -EBADMSG);
+	char comment[32];
+	nft_parse_comment(datagram, size, comment, sizeof(comment));
+	FUZZ_CHECK(strlen(comment) < sizeof(comment) && strlen(comment) <= size);
 	return 0;
 }

@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include "netns.h"
 #include "sys/cgroup.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
@@ -101,16 +102,12 @@ static int drop_base(void **state)
 
 int main(void)
 {
-	if (geteuid() != 0) {
-		puts("skipped: needs root to make cgroups");
-		return 77;
-	}
+	if (geteuid() != 0)
+		SKIP_ALL("needs root to make cgroups");
 	snprintf(name, sizeof name, "newgate-test-%d", (int)getpid());
 	int fd = cgroup_open_base(name);
-	if (fd == -ENOENT) {
-		puts("skipped: no cgroup v2 is mounted");
-		return 77;
-	}
+	if (fd == -ENOENT)
+		SKIP_ALL("no cgroup v2 is mounted");
 	if (fd >= 0)
 		close(fd);
 	const struct CMUnitTest tests[] = {

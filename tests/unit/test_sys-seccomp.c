@@ -410,7 +410,7 @@ static void check_ordinary_programs(unsigned allow)
 	    "assert subprocess.run(['true']).returncode == 0\n"
 	    "a, b = socket.socketpair(); a.send(b'x'); assert b.recv(1) == b'x'\n"
 	    "s = socket.create_server(('127.0.0.1', 0)); s.close()\n"
-	    "p = m.Process(target=print); p.start(); p.join(); assert p.exitcode == 0\n"
+	    "p = m.Process(target=int); p.start(); p.join(); assert p.exitcode == 0\n"
 	    "e = select.epoll(); e.close()\n"
 	    "f = tempfile.TemporaryFile(); f.write(b'x'); f.flush(); os.fsync(f.fileno())\n",
 	    NULL});
