@@ -32,10 +32,9 @@ static const struct {
 	const char *path;
 	mode_t mode;
 } dirs[] = {
-    {"bin", 0755},      {"sbin", 0755},    {"usr/bin", 0755}, {"usr/sbin", 0755},
-    {"etc", 0755},      {"root", 0700},    {"home", 0755},    {"var/log", 0755},
-    {"var/tmp", 01777}, {"var/www", 0755}, {"var/run", 0755}, {"var/spool", 0755},
-    {"mnt", 0755},
+    {"bin", 0755},      {"sbin", 0755},    {"usr/bin", 0755},   {"usr/sbin", 0755},
+    {"etc", 0755},      {"root", 0700},    {"home", 0755},      {"var/log", 0755},
+    {"var/tmp", 01777}, {"var/www", 0755}, {"var/spool", 0755}, {"mnt", 0755},
 };
 
 /* A program with an interpreter needs libraries that the new root has not. */

@@ -39,22 +39,26 @@ struct listener {
 	struct str line, last;
 };
 
+static void end_line(struct listener *l)
+{
+	if (l->line.len == 0)
+		return;
+	if (l->s && l->s->note)
+		l->s->note(l->s->note_arg, l->line.s);
+	str_done(&l->last);
+	l->last = l->line;
+	l->line = (struct str){0};
+}
+
 static void hear(struct listener *l, const char *data, size_t n)
 {
 	if (l->out)
 		str_addn(l->out, data, n);
 	for (size_t i = 0; i < n; i++) {
-		if (data[i] != '\n' && data[i] != '\r') {
+		if (data[i] == '\n' || data[i] == '\r')
+			end_line(l);
+		else
 			str_addc(&l->line, data[i]);
-			continue;
-		}
-		if (l->line.len == 0)
-			continue;
-		if (l->s && l->s->note)
-			l->s->note(l->s->note_arg, l->line.s);
-		str_done(&l->last);
-		l->last = l->line;
-		l->line = (struct str){0};
 	}
 }
 
@@ -106,7 +110,7 @@ int tools_run(struct store *s, const char *const *argv, const char *package, str
 		else if (errno != EINTR)
 			break;
 	}
-	hear(&l, "\n", 1);
+	end_line(&l);
 	struct failure f = {0};
 	if (read(told_rd, &f, sizeof(f)) < (ssize_t)sizeof(f))
 		f = (struct failure){0};
