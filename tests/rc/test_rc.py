@@ -180,6 +180,8 @@ def test_missing(root):
     assert "is this meant? nginx_full_enable\n" in root.start()[1]
     root.write("lib/systemd/system/nginx.service", "[Service]\nExecStart=-/usr/sbin/nginx -g x\n")
     assert 'service = "/usr/sbin/nginx -g x";' in root.start()[1]
+    root.write("lib/systemd/system/rsyslog.service", "ExecStart=/usr/sbin/rsyslogd -n\n")
+    assert 'service = "/usr/sbin/rsyslogd -n";' in root.start("syslogd_enable=YES\n")[1]
 
 
 def test_failures(root):
