@@ -24,8 +24,8 @@ int mount_new(const char *fstype, const char *source, const char *const *opts,
 	      unsigned attr) MUST_CHECK;
 /* What the file system itself said about the last mount_new that failed; "": nothing. */
 const char *mount_reason(void);
-/* Adds attributes (enum mount_flag) and makes the mount private; recursive: to everything below too.
- * attr 0: only that. A copy is to be made private before anything is mounted on it. */
+/* Adds attributes (enum mount_flag) and makes the mount private; recursive: to everything below
+ * too. attr 0: only that. A copy is to be made private before anything is mounted on it. */
 int mount_restrict(int mnt, unsigned attr, bool recursive) MUST_CHECK;
 /* Maps owners by a user namespace. -EINVAL, -EOPNOTSUPP, -EPERM: the file system cannot. */
 int mount_idmap(int mnt, int userns, bool recursive) MUST_CHECK;

@@ -8,27 +8,28 @@
 
 #define NFT_TABLE "newgate"
 
-/* One element of a set or map. Keys and data are concatenations: each field padded to 4 bytes, network
- * order, as the kernel takes them. For sets with intervals key_end holds the upper end of each field,
- * inclusive; where a field is not an interval, the same value again. Zero-initialise. */
+/* One element of a set or map. Keys and data are concatenations: each field padded to 4 bytes,
+ * network order, as the kernel takes them. For sets with intervals key_end holds the upper end of
+ * each field, inclusive; where a field is not an interval, the same value again. Zero-initialise.
+ */
 struct nft_elem {
 	const char *set;
 	uint8_t key[64], key_end[64], data[64];
 	unsigned keylen, key_endlen, datalen; /* key_endlen, datalen 0: none */
-	unsigned fields;		      /* of the key; counted by nft_key */
+	unsigned fields;                      /* of the key; counted by nft_key */
 };
 /* Each appends a field, padded. */
 void nft_key(struct nft_elem *e, const void *field, unsigned len);
 void nft_key_end(struct nft_elem *e, const void *field, unsigned len);
 void nft_data(struct nft_elem *e, const void *field, unsigned len);
 
-void nft_begin(struct nl_batch *b); /* nl_begin and the batch's opening */
-void nft_add(struct nl_batch *b, const struct nft_elem *e);    /* no error where it is there already */
+void nft_begin(struct nl_batch *b);                         /* nl_begin and the batch's opening */
+void nft_add(struct nl_batch *b, const struct nft_elem *e); /* no error where it is there already */
 void nft_delete(struct nl_batch *b, const struct nft_elem *e); /* -ENOENT where it is not */
 int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err) MUST_CHECK;
 
-/* The comment of table `inet newgate` (our fingerprint of its rules), "" for none; -ENOENT: no table.
- * nft(8) writes it for `comment "…"` in the table's block. */
+/* The comment of table `inet newgate` (our fingerprint of its rules), "" for none; -ENOENT: no
+ * table. nft(8) writes it for `comment "…"` in the table's block. */
 int nft_fingerprint(struct nl *nl, char *buf, size_t size, struct ng_err *err) MUST_CHECK;
 /* The comment within a table's user data. For tests. */
 void nft_parse_comment(const void *userdata, size_t len, char *buf, size_t size);

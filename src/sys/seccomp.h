@@ -1,6 +1,6 @@
 /* The system call filter of a jail: what is listed is allowed, the rest is EPERM, what is newer
- * than the list (Linux 6.1) is ENOSYS. The program is compiled by libseccomp when newgate is built
- * (mkseccomp.c holds the list); at run time the permissions are filled in and it is loaded. Foreign
+ * than the list (Linux 6.1) is ENOSYS. The program is written when newgate is built (mkseccomp.c
+ * holds the list); at run time the permissions are filled in and it is loaded. Foreign
  * architectures (i386 on x86-64) are killed by SIGSYS. */
 #ifndef NG_SYS_SECCOMP_H
 #define NG_SYS_SECCOMP_H
