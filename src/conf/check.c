@@ -15,8 +15,9 @@ struct node {
 	struct pos pos;
 	struct edge *depend, *connect;
 	size_t ndepends, nconnects;
-	size_t up;   /* while loops are sought: the jail that depends on this one; NONE */
-	size_t next; /* of depend[], to be looked at */
+	long children; /* children.max */
+	size_t up;     /* while loops are sought: the jail that depends on this one; NONE */
+	size_t next;   /* of depend[], to be looked at */
 	enum { WHITE, GREY, BLACK } colour;
 };
 
@@ -135,7 +136,7 @@ static void note_edges(struct all *a, struct conf_jail *j, struct node *node)
 {
 	size_t n;
 	const struct conf_value *v = conf_list(j, P_DEPEND, &n);
-	node->depend = arena_alloc(&a->arena, n * sizeof(*node->depend));
+	node->depend = arena_alloc(&a->arena, (n + 1) * sizeof(*node->depend)); /* and the parent */
 	for (size_t i = 0; i < n; i++)
 		node->depend[node->ndepends++] = (struct edge){keep(a, v[i].text), v[i].pos};
 
@@ -160,6 +161,7 @@ static void check_jail(struct all *a, size_t i)
 	check_addresses(a, &j, P_IP6_ADDR, AF_INET6);
 	check_redirects(a, &j);
 	note_edges(a, &j, node);
+	node->children = conf_int(&j, P_CHILDREN_MAX);
 	node->name = keep(a, j.name);
 }
 
@@ -198,6 +200,24 @@ static void undefined(struct all *a, const struct node *node, const struct edge 
 	diag_error(a->diags, e->pos, "%s: %s \"%s\"%s%s%s%s", node->block, what, e->name,
 		   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
 		   extra && !near ? extra : "");
+}
+
+/* "a.b" is a child of "a", which must run before it: as if it depended on it, where it is
+ * configured. */
+static void check_parent(struct all *a, struct node *node)
+{
+	const char *dot = strrchr(node->name, '.');
+	if (!dot || !node->depend)
+		return;
+	const char *name = arena_strndup(&a->arena, node->name, (size_t)(dot - node->name));
+	size_t parent = find_node(a, name);
+	if (parent == NONE)
+		return;
+	node->depend[node->ndepends++] = (struct edge){name, node->pos};
+	if (a->node[parent].depend && !a->node[parent].children)
+		diag_warn(a->diags, node->pos,
+			  "%s: its parent %s allows no children: children.max = 1; there",
+			  node->block, name);
 }
 
 static void check_names(struct all *a, struct node *node)
@@ -293,6 +313,8 @@ int conf_check_all(const struct conf *c, struct diags *d)
 		check_jail(&a, i);
 	for (size_t i = 0; i < a.n; i++)
 		check_names(&a, &a.node[i]);
+	for (size_t i = 0; i < a.n; i++)
+		check_parent(&a, &a.node[i]);
 	for (size_t i = 0; i < a.n; i++)
 		check_loops(&a, i);
 

@@ -303,10 +303,8 @@ static void check_name(struct checker *k)
 
 	if (!*name)
 		return;
-	if (strchr(name, '.'))
-		fault(k, pos,
-		      "name \"%s\": a jail within a jail is not made here; use a name without dots",
-		      name);
+	if (*name == '.' || name[strlen(name) - 1] == '.' || strstr(name, ".."))
+		fault(k, pos, "name \"%s\": each part between dots needs a name", name);
 	else if (!name[strspn(name, "0123456789")] && !(jid && str_eq(jid, name)))
 		fault(k, pos, "name \"%s\" is a number but not the jid: add a letter", name);
 	else if (*name == '-' || strpbrk(name, "/*#\"'\\ \t\r\n") || strlen(name) > NAME_MAX_LEN)
