@@ -277,3 +277,46 @@ void order_send(int fd, const struct order *o)
 	box_send(fd, buf, order_pack(o, buf, sizeof(buf)), fds, 3);
 	close(null);
 }
+
+/* What a test file of init works with */
+
+struct box box;
+
+int box_up(void **state)
+{
+	(void)state;
+	box_start(&box);
+	return 0;
+}
+
+int box_down(void **state)
+{
+	(void)state;
+	box_destroy(&box);
+	return 0;
+}
+
+int status_of(int fd, const struct order *o)
+{
+	order_send(fd, o);
+	assert_true(box_expect_num(fd, CTL_STARTED) > 1);
+	return (int)box_expect_num(fd, CTL_EXITED);
+}
+
+uint32_t start(int fd, const struct order *o)
+{
+	order_send(fd, o);
+	return box_expect_num(fd, CTL_STARTED);
+}
+
+struct reply query(int fd)
+{
+	struct ctl_head h = {.type = CTL_QUERY};
+	box_send(fd, &h, sizeof(h), NULL, 0);
+	return box_expect(fd, CTL_STATUS);
+}
+
+void ends_well(void)
+{
+	assert_int_equal(box_end(&box), 0);
+}

@@ -57,4 +57,16 @@ void fd_close(int *fd);
 void read_line(int fd, char *buf, size_t size);
 int64_t now_ms(void);
 
+/* One box for each test, by cmocka's set-up and tear-down. */
+extern struct box box;
+int box_up(void **state);
+int box_down(void **state);
+#define IN_BOX(f) cmocka_unit_test_setup_teardown(f, box_up, box_down)
+
+#define SH(text) .argv = {"sh", "-c", text}, .env = {"PATH=/usr/bin:/bin"}
+int status_of(int fd, const struct order *o);  /* runs it to its end */
+uint32_t start(int fd, const struct order *o); /* its pid inside */
+struct reply query(int fd);
+void ends_well(void); /* waits for the box's end, which must be an exit with 0 */
+
 #endif
