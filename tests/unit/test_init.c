@@ -4,6 +4,11 @@
 #include <stdio.h>
 #include <stdlib.h>
 #include <cmocka.h>
+#include <errno.h>
+#include <fcntl.h>
+#include <signal.h>
+#include <string.h>
+#include <unistd.h>
 #include <sys/pidfd.h>
 #include <sys/un.h>
 #include <sys/wait.h>
