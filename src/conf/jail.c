@@ -38,6 +38,8 @@ long conf_int(const struct conf_jail *j, enum param_id id)
 const char *conf_string(const struct conf_jail *j, enum param_id id)
 {
 	const char *v = conf_is_set(j, id) ? last(j, id) : param_get(id)->def;
+	if (id == P_PATH && !(v && *v))
+		v = j->path;
 	return v && *v ? v : NULL;
 }
 

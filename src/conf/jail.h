@@ -33,8 +33,9 @@ struct conf_jail {
 	const char
 	    *name; /* never NULL; "" where a jail of the command line has neither name nor jid */
 	int jid;   /* as configured, 0: the next free one */
-	bool argument;  /* described on the command line, in no file */
-	struct pos pos; /* of the block */
+	bool argument;    /* described on the command line, in no file */
+	const char *path; /* where the tree is if the parameter does not say; NULL without a name */
+	struct pos pos;   /* of the block */
 	struct conf_setting *setting;
 	size_t nsettings;
 	const struct conf_setting *by_id[PARAM_COUNT]; /* or NULL; not the keyed ones (meta.KEY) */

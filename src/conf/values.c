@@ -301,8 +301,11 @@ static void check_name(struct checker *k)
 	const char *name = j->name;
 	const char *jid = conf_string(j, P_JID);
 
-	if (!*name)
+	if (!*name) {
+		if (!conf_string(j, P_PATH))
+			fault(k, pos, "a jail that is given neither name nor jid needs a path");
 		return;
+	}
 	if (*name == '.' || name[strlen(name) - 1] == '.' || strstr(name, ".."))
 		fault(k, pos, "name \"%s\": each part between dots needs a name", name);
 	else if (!name[strspn(name, "0123456789")] && !(jid && str_eq(jid, name)))

@@ -49,7 +49,8 @@ static void defaults(void **state)
 	assert_false(conf_bool(j, P_ALLOW_SET_HOSTNAME));
 	assert_int_equal(conf_int(j, P_STOP_TIMEOUT), 10);
 	assert_int_equal(conf_int(j, P_ENFORCE_STATFS), 2);
-	assert_null(conf_string(j, P_PATH));
+	assert_string_equal(conf_string(j, P_PATH), "/var/lib/newgate/jails/a/root");
+	assert_null(conf_string(j, P_HOST_HOSTNAME));
 	conf_list(j, P_EXEC_START, &n);
 	assert_int_equal(n, 0);
 	const struct conf_value *v = conf_list(j, P_ALLOW_CONNECT, &n);
@@ -169,6 +170,7 @@ static void nameless(void **state)
 	conf_jail_done(&f->jail);
 	assert_int_equal(conf_resolve(&f->conf, "", CONF_FOR_START, &f->jail, &f->diags), 0);
 	assert_string_equal(f->jail.name, "9");
+	assert_string_equal(conf_string(&f->jail, P_PATH), "/x");
 	assert_int_equal(f->jail.jid, 9);
 }
 
