@@ -15,8 +15,9 @@ static bool is_suite(const char *s)
 /* minbase has what /etc/rc needs: sysvinit-utils and init-system-helpers are essential packages. */
 int make_debian(struct store *s, const char *suite, const char *path, struct ng_err *err)
 {
-	const char *const argv[] = {"mmdebstrap", "--variant=minbase", "--mode=root", suite, path,
-				    NULL};
+	const char *const argv[] = {"mmdebstrap", "--variant=minbase", "--mode=root",
+				    /* apt's own user may not enter our folders. */
+				    "--aptopt=APT::Sandbox::User \"root\"", suite, path, NULL};
 
 	if (!is_suite(suite))
 		return err_set(err, EINVAL,

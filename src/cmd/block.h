@@ -1,0 +1,28 @@
+/* The block that `newgate create` and `newgate clone` add to jail.conf for a new jail. */
+#ifndef NG_CMD_BLOCK_H
+#define NG_CMD_BLOCK_H
+
+#include "cmd/edit.h"
+#include "cmd/storage.h"
+
+struct block {
+	struct edit edit;
+	char *text; /* the whole of jail.conf with it; owned */
+	struct conf conf;
+	struct conf_jail jail; /* as it will be */
+};
+/* Works it out, writing nothing: what `like` (a configured jail, or NULL) has, but for what must be
+ * a jail's own; the arguments ("param=value", n of them); and what every jail needs that neither
+ * they nor the file set. Told where it fails: false. */
+bool block_plan(struct block *b, struct storage *s, const char *jail, const char *like,
+		char *const *args, int n) MUST_CHECK;
+/* Puts jail.conf in place. */
+bool block_write(struct block *b) MUST_CHECK;
+void block_done(struct block *b);
+
+/* Both verbs end like this: clones `from` (NULL: what `template` says) and writes the block.
+ * Returns the exit status. */
+int block_make(struct storage *s, const char *from, const char *jail, const char *like,
+	       char *const *args, int n);
+
+#endif

@@ -1,0 +1,125 @@
+/* newgate destroy: a jail's tree, its leases, and the block that newgate wrote for it. */
+#include <getopt.h>
+#include <stdio.h>
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "cmd/edit.h"
+#include "cmd/storage.h"
+#include "conf/files.h"
+#include "jail/lease.h"
+
+static bool free_leases(const char *jail)
+{
+	autodone(leases_done) struct leases l = {.fd = -1};
+	struct ng_err err = {0};
+
+	if (leases_open(&l, cmd_root, &err) < 0 || leases_lock(&l, &err) < 0) {
+		warn_msg("%s", err.text);
+		return false;
+	}
+	int rc = leases_free(&l, jail, &err);
+	leases_unlock(&l);
+	if (rc < 0)
+		warn_msg("%s", err.text);
+	return rc == 0;
+}
+
+/* Only what newgate wrote itself; of the rest it says where it is. */
+static bool remove_block(struct storage *s, const char *jail)
+{
+	autodone(edit_done) struct edit e = {.lock = -1};
+	const struct conf_record *block = conf_find(&s->conf, jail);
+	autodone(diags_done) struct diags d = {0};
+	autofree char *text = NULL;
+	struct ng_err err = {0};
+
+	if (!block)
+		return true;
+	int rc = edit_open(&e, cmd_root, &err);
+	if (rc == 0)
+		rc = edit_remove(&e, cmd_root, jail, &text, &d);
+	if (rc > 0)
+		rc = edit_write(&e, text, &err);
+	storage_tell(&d);
+	if (err.code != 0)
+		warn_msg("%s", err.text);
+	if (rc < 0)
+		return false;
+	if (!text)
+		printf("%s: its block stays in %s, line %u: remove it to forget the jail\n", jail,
+		       block->pos.file, block->pos.line);
+	return true;
+}
+
+/* The path in the configuration, with the root before it; NULL where nothing sets it. */
+static char *configured_path(struct storage *s, const char *jail)
+{
+	autodone(conf_jail_done) struct conf_jail j = {0};
+
+	if (storage_find(s, jail, &j) < 0 || !conf_is_set(&j, P_PATH))
+		return NULL;
+	return files_path(cmd_root, conf_string(&j, P_PATH));
+}
+
+static bool destroy(struct storage *s, const char *jail, bool yes)
+{
+	autodone(store_jail_done) struct store_jail tree = {0};
+	autoclose int lock = -1;
+	struct ng_err err = {0};
+
+	if (!storage_hold(s, jail, &lock))
+		return false;
+	int rc = store_find_jail(&s->store, jail, &tree, &err);
+	if (rc < 0 && rc != -ENOENT) {
+		warn_msg("%s", err.text);
+		return false;
+	}
+	autofree char *path = configured_path(s, jail);
+	if (rc == -ENOENT) {
+		if (path)
+			warn_msg("%s: newgate made no tree for it, so %s is yours to remove", jail,
+				 path);
+		else
+			warn_msg("there is no jail %s", jail);
+		return false;
+	}
+	if (!yes && !storage_ask("Destroy jail %s with everything in %s?", jail, tree.path))
+		return false;
+	if (store_destroy(&s->store, jail, path, &err) < 0) {
+		warn_msg("%s", err.text);
+		return false;
+	}
+	bool freed = free_leases(jail);
+	return remove_block(s, jail) && freed;
+}
+
+static int destroy_run(int argc, char **argv)
+{
+	struct storage s = {0};
+	bool yes = false;
+
+	for (int opt; (opt = getopt(argc, argv, "y")) != -1;) {
+		if (opt != 'y')
+			return usage(&cmd_destroy);
+		yes = true;
+	}
+	if (optind == argc)
+		return usage(&cmd_destroy);
+	int status = storage_open(&s);
+	for (int i = optind; status == 0 && i < argc; i++)
+		if (!destroy(&s, argv[i], yes))
+			status = 1;
+	storage_done(&s);
+	return status;
+}
+
+const struct cmd cmd_destroy = {
+    .name = "destroy",
+    .run = destroy_run,
+    .args = "[-y] NAME …",
+    .summary = "removes a jail's tree for good",
+    .help = "  -y  without asking\n"
+	    "\n"
+	    "Only a tree that newgate made, of a jail that does not run. Nothing mounted in it is\n"
+	    "touched: it is refused then. A block that newgate added to jail.conf goes with it.\n",
+};

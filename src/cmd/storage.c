@@ -1,0 +1,151 @@
+#include "cmd/storage.h"
+
+#include <ctype.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "conf/files.h"
+
+int storage_open(struct storage *s)
+{
+	struct ng_err err = {0};
+
+	*s = (struct storage){.state = {.dir = -1}};
+	if (store_open(&s->store, cmd_root, &err) < 0 ||
+	    state_open(&s->state, cmd_root, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	s->store.note = storage_note;
+	int rc = files_read_all(&s->conf, cmd_root, &s->diags);
+	return storage_tell(&s->diags) || rc < 0;
+}
+
+void storage_done(struct storage *s)
+{
+	diags_done(&s->diags);
+	conf_done(&s->conf);
+	state_done(&s->state);
+	store_done(&s->store);
+}
+
+bool storage_tell(const struct diags *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		autofree char *text = diag_format(&d->v[i]);
+		warn_msg("%s", text);
+	}
+	return d->errors > 0;
+}
+
+void storage_note(void *arg, const char *text)
+{
+	(void)arg;
+	if (!isatty(STDERR_FILENO))
+		return;
+	if (text)
+		fprintf(stderr, "\r\033[K%.*s", (int)strcspn(text, "\n"), text);
+	else
+		fputs("\r\033[K", stderr);
+	fflush(stderr);
+}
+
+bool storage_good_name(const char *name)
+{
+	if (conf_is_wildcard(name)) {
+		warn_msg("\"%s\" is a pattern, not the name of one jail", name);
+		return false;
+	}
+	if (name[strspn(name, "0123456789")] == '\0') {
+		warn_msg("\"%s\" would be taken for the number of a jail: use a letter in its name",
+			 name);
+		return false;
+	}
+	return true;
+}
+
+bool storage_hold(struct storage *s, const char *jail, int *fd)
+{
+	struct ng_err err = {0};
+	autodone(record_done) struct record r = {0};
+
+	*fd = state_lock(&s->state, jail, &err);
+	if (*fd < 0) {
+		warn_msg("%s", err.text);
+		return false;
+	}
+	int rc = state_find(&s->state, jail, &r, &err);
+	if (rc == -ENOENT || (rc == 0 && (r.dead || !str_eq(r.name, jail))))
+		return true;
+	if (rc < 0)
+		warn_msg("%s", err.text);
+	else
+		warn_msg("%s is running: stop it first (jail -r %s)", jail, jail);
+	return false;
+}
+
+int storage_find(struct storage *s, const char *jail, struct conf_jail *out)
+{
+	autodone(diags_done) struct diags unchecked = {0};
+
+	return conf_resolve(&s->conf, jail, CONF_FOR_LIST, out, &unchecked);
+}
+
+/* A jail of the configuration that newgate made no tree for: its path is copied as it stands. */
+static int clone_plain(struct storage *s, const char *from, const char *jail, const char *path,
+		       const char *hostname, struct ng_err *err)
+{
+	autodone(conf_jail_done) struct conf_jail src = {0};
+
+	if (storage_find(s, from, &src) < 0 || !conf_is_set(&src, P_PATH))
+		return store_clone(&s->store, from, jail, path, hostname, err);
+	autofree char *dir = files_path(cmd_root, conf_string(&src, P_PATH));
+	return store_clone_dir(&s->store, dir, from, jail, path, hostname, err);
+}
+
+bool storage_clone(struct storage *s, const char *from, const struct conf_jail *j)
+{
+	autoclose int lock = -1;
+	struct ng_err err = {0};
+	const char *dir = conf_is_set(j, P_PATH) ? conf_string(j, P_PATH) : NULL;
+	bool template = store_has_template(&s->store, from);
+
+	if (!dir || dir[0] != '/') {
+		warn_msg("%s has no absolute path: set path, such as path = \"/var/jails/$name\";",
+			 j->name);
+		return false;
+	}
+	/* Its files must hold still. */
+	if (!template && !str_eq(from, j->name) && !storage_hold(s, from, &lock))
+		return false;
+	autofree char *path = files_path(cmd_root, dir);
+	const char *hostname =
+	    conf_is_set(j, P_HOST_HOSTNAME) ? conf_string(j, P_HOST_HOSTNAME) : NULL;
+	int rc = template || store_has_jail(&s->store, from)
+		     ? store_clone(&s->store, from, j->name, path, hostname, &err)
+		     : clone_plain(s, from, j->name, path, hostname, &err);
+	if (rc < 0)
+		warn_msg("%s", err.text);
+	return rc == 0;
+}
+
+bool storage_ask(const char *fmt, ...)
+{
+	char answer[16] = "";
+	va_list ap;
+
+	if (!isatty(STDIN_FILENO)) {
+		warn_msg("standard input is not a terminal, so nobody can confirm this: say -y");
+		return false;
+	}
+	va_start(ap, fmt);
+	vfprintf(stderr, fmt, ap);
+	va_end(ap);
+	fputs(" [y/N] ", stderr);
+	fflush(stderr);
+	if (!fgets(answer, sizeof(answer), stdin))
+		return false;
+	return tolower((unsigned char)answer[0]) == 'y';
+}

@@ -1,0 +1,37 @@
+/* What the verbs that make and remove jails' trees share. */
+#ifndef NG_CMD_STORAGE_H
+#define NG_CMD_STORAGE_H
+
+#include "conf/jail.h"
+#include "jail/state.h"
+#include "store/store.h"
+
+struct storage {
+	struct store store;
+	struct state state;
+	struct conf conf; /* everything that is configured */
+	struct diags diags;
+};
+/* Opens all of it; what is wrong is told. 0, or 1: the exit status. */
+int storage_open(struct storage *s) MUST_CHECK;
+void storage_done(struct storage *s);
+
+/* Tells what was found in configuration files; true where there were errors. */
+bool storage_tell(const struct diags *d);
+/* Steps of a long work: one line on a terminal, each in the place of the one before; NULL: the end.
+ */
+void storage_note(void *arg, const char *text);
+
+/* A name that `newgate create` and `clone` may give: told otherwise. */
+bool storage_good_name(const char *name);
+/* Holds the jail's lock (*fd) and sees that it does not run; told otherwise. */
+bool storage_hold(struct storage *s, const char *jail, int *fd);
+/* The jail as its block says, or -ENOENT: it has none. Its values are not checked. */
+int storage_find(struct storage *s, const char *jail, struct conf_jail *out) MUST_CHECK;
+/* Clones `from` to the tree of the jail as `j` describes it; told where it fails. */
+bool storage_clone(struct storage *s, const char *from, const struct conf_jail *j);
+
+/* Asks on the terminal. True: yes. Where there is nobody to ask, tells to say -y. */
+bool storage_ask(const char *fmt, ...) PRINTF(1, 2);
+
+#endif
