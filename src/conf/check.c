@@ -4,7 +4,7 @@
 #include <string.h>
 
 #include "base/str.h"
-#include "conf/jail.h"
+#include "conf/resolve.h"
 #include "conf/value.h"
 
 #define NONE SIZE_MAX
@@ -95,11 +95,11 @@ static void check_addresses(struct all *a, struct conf_jail *j, enum param_id id
 			continue;
 		}
 		const struct owner *o = &a->owner[*other];
-		diag_warn(a->diags, v[i].pos,
-			  "%s: %s \"%s\" is also an address of %s at %s:%u: only one of them can "
-			  "run",
-			  j->block, param_get(id)->name, v[i].text, o->jail, o->pos.file,
-			  o->pos.line);
+		conf_warn_once(
+		    a->diags, v[i].pos,
+		    "%s: %s \"%s\" is also an address of %s at %s:%u: only one of them can "
+		    "run",
+		    j->block, param_get(id)->name, v[i].text, o->jail, o->pos.file, o->pos.line);
 	}
 }
 
@@ -215,9 +215,9 @@ static void check_parent(struct all *a, struct node *node)
 		return;
 	node->depend[node->ndepends++] = (struct edge){name, node->pos};
 	if (a->node[parent].depend && !a->node[parent].children)
-		diag_warn(a->diags, node->pos,
-			  "%s: its parent %s allows no children: children.max = 1; there",
-			  node->block, name);
+		conf_warn_once(a->diags, node->pos,
+			       "%s: its parent %s allows no children: children.max = 1; there",
+			       node->block, name);
 }
 
 static void check_names(struct all *a, struct node *node)

@@ -57,8 +57,10 @@ void conf_warn_once(struct diags *d, struct pos pos, const char *fmt, ...)
 	bool known = false;
 	for (size_t i = 0; i < d->n && !known; i++)
 		known = d->v[i].level == DIAG_WARNING && str_eq(d->v[i].text, str_text(&text));
-	if (!known)
+	if (!known && d->n < DIAG_MAX / 2)
 		diag_warn(d, pos, "%s", str_text(&text));
+	else
+		d->warnings += !known;
 	str_done(&text);
 }
 

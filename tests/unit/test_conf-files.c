@@ -141,11 +141,43 @@ static void one(void **state)
 	assert_int_equal(f->diags.n, 0);
 }
 
+static void standard_input(void **state)
+{
+	static const char text[] = "a {\n\tpath = ;\n}\n";
+	struct fixture *f = *state;
+	int ends[2], saved = dup(STDIN_FILENO);
+	assert_int_equal(pipe(ends), 0);
+	assert_int_equal(write(ends[1], text, sizeof(text) - 1), sizeof(text) - 1);
+	close(ends[1]);
+	dup2(ends[0], STDIN_FILENO);
+	int r = conf_read(&f->conf, "-", &f->diags);
+	dup2(saved, STDIN_FILENO);
+	close(saved);
+	close(ends[0]);
+	assert_int_equal(r, 0);
+	assert_int_equal(f->diags.errors, 1);
+	assert_string_equal(f->diags.v[0].file, "STDIN");
+	assert_int_equal(f->diags.v[0].line, 2);
+}
+
+static void missing(void **state)
+{
+	struct fixture *f = *state;
+	autofree char *path = files_path(f->root, "/etc/absent.conf");
+	assert_int_equal(conf_read(&f->conf, path, &f->diags), -ENOENT);
+	autofree char *text = diag_format(&f->diags.v[0]);
+	assert_true(str_prefix(text, path));
+	assert_true(str_suffix(text, ": No such file or directory"));
+}
+
 int main(void)
 {
 #define CASE(fn) cmocka_unit_test_setup_teardown(fn, setup, teardown)
 	const struct CMUnitTest tests[] = {
-	    CASE(nothing), CASE(all), CASE(included), CASE(faults_name_the_file), CASE(one),
+	    CASE(nothing),  CASE(all),
+	    CASE(included), CASE(faults_name_the_file),
+	    CASE(one),      CASE(standard_input),
+	    CASE(missing),
 	};
 	return cmocka_run_group_tests_name("conf/files", tests, NULL, NULL);
 }
