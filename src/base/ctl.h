@@ -42,6 +42,8 @@ enum ctl_type {
 	CTL_STOP,    /* body: uint32_t milliseconds between SIGTERM and SIGKILL, 0: no SIGTERM. init
 			stops the services, signals everyone, waits, then exits: the connection's
 			end is the answer */
+	CTL_LEAVE,   /* no body. As closing the connection, but answered: CTL_OK where the jail goes
+			on, the connection's end where this was the last thing that kept it */
 	CTL_QUERY,   /* no body. Answer: CTL_STATUS */
 	/* from init */
 	CTL_OK = 64,

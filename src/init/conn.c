@@ -177,6 +177,20 @@ static void on_number(struct conn *c, const struct message *m)
 	answer(c, CTL_OK, NULL, 0);
 }
 
+/* Whoever started the jail learns at once whether it was over with that, without having to watch a
+ * process that may live for years. */
+static void on_leave(struct conn *c)
+{
+	me.said = true;
+	me.nconns--;
+	if (over())
+		_exit(0);
+	me.nconns++;
+	answer(c, CTL_OK, NULL, 0);
+	if (c->fd)
+		conn_close(c);
+}
+
 static void on_message(struct conn *c, struct message *m)
 {
 	switch (m->head->type) {
@@ -189,6 +203,9 @@ static void on_message(struct conn *c, struct message *m)
 	case CTL_PERSIST:
 	case CTL_STOP:
 		on_number(c, m);
+		break;
+	case CTL_LEAVE:
+		on_leave(c);
 		break;
 	case CTL_QUERY:
 		on_query(c);

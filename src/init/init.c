@@ -195,7 +195,7 @@ static bool alone(void)
 	return kill(-1, 0) < 0 && errno == ESRCH;
 }
 
-static bool over(void)
+bool over(void)
 {
 	if (me.stopping)
 		return alone();

@@ -55,6 +55,7 @@ pid_t start(const struct command *c, const struct message *m, bool session, int 
 struct ctl_error take_report(int *report);
 /* Ends all within ms from now, gently if there is time; more than one: the earliest counts. */
 void stop(uint32_t ms);
+bool over(void); /* nothing is left that PID 1 would be needed for */
 
 /* conn.c. An answer that cannot be sent closes the connection: its slot is then free. */
 bool accept_one(void); /* takes one from the backlog; false where there was none */

@@ -233,6 +233,23 @@ static void test_persist(void **state)
 	ends_well();
 }
 
+static void test_leave(void **state)
+{
+	(void)state;
+	int fd = box_connect(&box), other = box_connect(&box);
+	struct reply r;
+
+	box_send_num(fd, CTL_LEAVE, 0); /* a body it has not: all the same */
+	box_expect(fd, CTL_OK);
+	assert_false(box_recv(fd, &r));
+	fd_close(&fd);
+	struct ctl_head leave = {.type = CTL_LEAVE};
+	box_send(other, &leave, sizeof(leave), NULL, 0);
+	assert_false(box_recv(other, &r));
+	fd_close(&other);
+	ends_well();
+}
+
 /* Services */
 
 static void test_pauses(void **state)
@@ -355,14 +372,23 @@ static void test_log_does_not_block(void **state)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(test_pauses),  IN_BOX(test_status),
-	    IN_BOX(test_environment),       IN_BOX(test_user),
-	    IN_BOX(test_signals_are_reset), IN_BOX(test_start_failures),
-	    IN_BOX(test_one_at_a_time),     IN_BOX(test_forks),
-	    IN_BOX(test_orphans),           IN_BOX(test_starter_died),
-	    IN_BOX(test_closed_early),      IN_BOX(test_background),
-	    IN_BOX(test_persist),           IN_BOX(test_service_restarts),
-	    IN_BOX(test_service_rules),     IN_BOX(test_log_does_not_block),
+	    cmocka_unit_test(test_pauses),
+	    IN_BOX(test_status),
+	    IN_BOX(test_environment),
+	    IN_BOX(test_user),
+	    IN_BOX(test_signals_are_reset),
+	    IN_BOX(test_start_failures),
+	    IN_BOX(test_one_at_a_time),
+	    IN_BOX(test_forks),
+	    IN_BOX(test_orphans),
+	    IN_BOX(test_starter_died),
+	    IN_BOX(test_closed_early),
+	    IN_BOX(test_background),
+	    IN_BOX(test_persist),
+	    IN_BOX(test_leave),
+	    IN_BOX(test_service_restarts),
+	    IN_BOX(test_service_rules),
+	    IN_BOX(test_log_does_not_block),
 	};
 	if (geteuid() != 0) {
 		print_message("newgate-init is tested as root only\n");
