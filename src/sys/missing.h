@@ -33,4 +33,9 @@ static inline int missing_seccomp(unsigned op, unsigned flags, const struct sock
 	return (int)syscall(SYS_seccomp, op, flags, prog);
 }
 
+static inline long missing_keyctl(int op, unsigned long arg)
+{
+	return syscall(SYS_keyctl, op, arg, 0, 0, 0);
+}
+
 #endif

@@ -5,6 +5,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include <linux/keyctl.h>
 #include "sys/fd.h"
 #include "sys/missing.h"
 
@@ -84,4 +85,11 @@ int ns_user_fd(uint32_t base, uint32_t count)
 	while (waitid(P_PIDFD, (id_t)pidfd, &(siginfo_t){0}, WEXITED) < 0 && errno == EINTR)
 		;
 	return r < 0 ? r : take_fd(&ns);
+}
+
+int ns_new_keyring(void)
+{
+	if (missing_keyctl(KEYCTL_JOIN_SESSION_KEYRING, 0) >= 0 || errno == ENOSYS)
+		return 0;
+	return -errno;
 }

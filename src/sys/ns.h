@@ -17,5 +17,8 @@ int ns_open(pid_t pid, const char *which) MUST_CHECK;
 int ns_enter(int pidfd, uint64_t flags) MUST_CHECK;
 /* A user namespace that maps 0..count-1 to base, held by descriptor alone (for idmapped mounts). */
 int ns_user_fd(uint32_t base, uint32_t count) MUST_CHECK;
+/* A session keyring that nobody shares, instead of the caller's. 0 also where the kernel has none.
+ */
+int ns_new_keyring(void) MUST_CHECK;
 
 #endif

@@ -156,7 +156,8 @@ void rtnl_delete_address(struct nl_batch *b, int index, const struct ipnet *a)
 	address_message(b, RTM_DELADDR, 0, index, a);
 }
 
-void rtnl_add_route(struct nl_batch *b, const struct ipnet *to, const struct ip *via, int index)
+static void route_message(struct nl_batch *b, uint16_t flags, const struct ipnet *to,
+			  const struct ip *via, int index)
 {
 	bool gateway = via && via->family;
 	struct rtmsg head = {
@@ -169,12 +170,22 @@ void rtnl_add_route(struct nl_batch *b, const struct ipnet *to, const struct ip 
 	    .rtm_flags = gateway ? RTNH_F_ONLINK : 0,
 	};
 	struct ip first = ipnet_first(to);
-	nl_message(b, RTM_NEWROUTE, NLM_F_CREATE | NLM_F_EXCL, &head, sizeof head);
+	nl_message(b, RTM_NEWROUTE, (uint16_t)(NLM_F_CREATE | flags), &head, sizeof head);
 	if (to->len)
 		nl_attr(b, RTA_DST, first.bytes, ip_size(&first));
 	if (gateway)
 		nl_attr(b, RTA_GATEWAY, via->bytes, ip_size(via));
 	nl_attr_u32(b, RTA_OIF, (uint32_t)index);
+}
+
+void rtnl_add_route(struct nl_batch *b, const struct ipnet *to, const struct ip *via, int index)
+{
+	route_message(b, NLM_F_EXCL, to, via, index);
+}
+
+void rtnl_replace_route(struct nl_batch *b, const struct ipnet *to, const struct ip *via, int index)
+{
+	route_message(b, NLM_F_REPLACE, to, via, index);
 }
 
 static void proxy_message(struct nl_batch *b, uint16_t type, uint16_t flags, const struct ip *a,

@@ -35,6 +35,9 @@ void rtnl_delete_address(struct nl_batch *b, int index, const struct ipnet *a);
 /* via: NULL or family 0 for a directly reachable destination; onlink is set with via. Exclusive:
  * -EEXIST where the destination already has a route. */
 void rtnl_add_route(struct nl_batch *b, const struct ipnet *to, const struct ip *via, int index);
+/* The same in place of whatever route the destination has. */
+void rtnl_replace_route(struct nl_batch *b, const struct ipnet *to, const struct ip *via,
+			int index);
 /* A proxy neighbour entry: this host answers for `a` on `index`. */
 void rtnl_add_proxy(struct nl_batch *b, const struct ip *a, int index);
 void rtnl_delete_proxy(struct nl_batch *b, const struct ip *a, int index);
