@@ -267,7 +267,7 @@ static int add_link(struct net *n, const struct net_jail *nj, const char *name, 
 	return 0;
 }
 
-/* Which address was it that already leads elsewhere? */
+/* Which address already leads elsewhere? -EADDRINUSE: to a jail that runs; else -EEXIST. */
 static int tell_duplicate(struct net *n, const struct net_jail *nj, struct ng_err *err)
 {
 	struct record *r = NULL;
@@ -277,20 +277,56 @@ static int tell_duplicate(struct net *n, const struct net_jail *nj, struct ng_er
 
 	if (state_all(n->state, &r, &count, &ignored) < 0)
 		return -EADDRINUSE;
-	err_set(err, EADDRINUSE,
-		"an address of the jail is routed elsewhere already; see ip route");
+	int rc = err_set(err, EEXIST,
+			 "an address of the jail is routed elsewhere already; see ip route");
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < nj->naddrs; k++) {
 			ip_text(&nj->addr[k].ip, text);
-			if (nj->addr[k].range && r[i].link && !str_eq(r[i].link, nj->link) &&
+			if (nj->addr[k].range && !r[i].dead && r[i].link &&
+			    !str_eq(r[i].link, nj->link) &&
 			    (strv_has(&r[i].ip4, text) || strv_has(&r[i].ip6, text)))
-				err_set(err, EADDRINUSE, "%s is the address of jail \"%s\"", text,
-					r[i].name);
+				rc = err_set(err, EADDRINUSE, "%s is the address of jail \"%s\"",
+					     text, r[i].name);
 		}
 		record_done(&r[i]);
 	}
 	free(r);
-	return -EADDRINUSE;
+	return rc;
+}
+
+/* A jail's pair goes some milliseconds after the jail, and its routes with it. One that starts
+ * again at once finds them there: they lead to one of our links, and no jail that runs has the
+ * address. */
+static bool leads_to_a_dead_pair(struct net *n, const struct ip *ip)
+{
+	struct rtnl_route route;
+	struct rtnl_link link;
+	struct ng_err gone = {0};
+	char name[IFNAMSIZ];
+	return rtnl_lookup(&n->route, ip, &route, &gone) == 0 &&
+	       if_indextoname((unsigned)route.index, name) &&
+	       rtnl_get_link(&n->route, name, &link, &gone) == 0 && link.group == RTNL_GROUP;
+}
+
+/* The links are made; some of the routes were there. */
+static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	int rc = tell_duplicate(n, nj, err);
+	if (rc != -EEXIST)
+		return rc;
+	nl_begin(&b);
+	for (size_t i = 0; i < nj->naddrs; i++) {
+		const struct net_addr *a = &nj->addr[i];
+		struct ipnet to = whole(&a->ip);
+		if (!a->range)
+			continue;
+		if (!leads_to_a_dead_pair(n, &a->ip))
+			return rc;
+		rtnl_replace_route(&b, &to, NULL, nj->index);
+	}
+	*err = (struct ng_err){0};
+	return nl_send(&n->route, &b, NULL, err);
 }
 
 static void remove_proxies(struct net *n, const struct strv *undo)
@@ -332,7 +368,7 @@ int net_attach(struct net *n, struct net_jail *nj, const char *name, pid_t pid, 
 	if (rc == 0) {
 		rc = nl_send(&n->route, &b, NULL, err);
 		if (rc == -EEXIST)
-			rc = tell_duplicate(n, nj, err);
+			rc = settle_routes(n, nj, err);
 		else if (rc < 0)
 			err_prefix(err, "link %s", nj->link);
 	}
