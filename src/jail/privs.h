@@ -11,10 +11,10 @@
 #include "conf/jail.h"
 
 struct privs {
-	uint64_t caps;	 /* bounding set */
+	uint64_t caps;   /* bounding set */
 	unsigned filter; /* enum seccomp_allow */
-	bool memlock;	 /* allow.mlock: RLIMIT_MEMLOCK is lifted */
-	uint64_t files;	 /* rctl openfiles: RLIMIT_NOFILE, 0: as newgate was started with */
+	bool memlock;    /* allow.mlock: RLIMIT_MEMLOCK is lifted */
+	uint64_t files;  /* rctl openfiles: RLIMIT_NOFILE, 0: as newgate was started with */
 };
 struct privs privs_of(const struct conf_jail *j);
 

@@ -269,8 +269,9 @@ int state_all(struct state *s, struct record **out, size_t *n, struct ng_err *er
 /* Makes folder/NUMBER a link to the jail's record: who makes the link has the number. */
 static int claim(struct state *s, const char *folder, uint32_t number, const char *name)
 {
-	autofree char *target = entry("../jails", name);
-	char path[64];
+	char own[16], path[64];
+	snprintf(own, sizeof(own), "%u", number);
+	autofree char *target = entry("../jails", *name ? name : own);
 	snprintf(path, sizeof(path), "%s/%u", folder, number);
 	return symlinkat(target, s->dir, path) < 0 ? -errno : 0;
 }
@@ -281,8 +282,8 @@ static int claim(struct state *s, const char *folder, uint32_t number, const cha
 static int claim_next(struct state *s, const char *folder, const char *name, uint32_t min,
 		      uint32_t max, uint32_t *out)
 {
-	char hint[64], text[16] = "";
-	snprintf(hint, sizeof(hint), "%s/.last", folder);
+	char hint[32], text[16] = "";
+	snprintf(hint, sizeof(hint), "last.%s", folder);
 	autoclose int fd = openat(s->dir, hint, O_RDWR | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
 	if (fd < 0)
 		return -errno;

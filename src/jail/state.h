@@ -4,14 +4,15 @@
  *   jids/JID       symbolic link to ../jails/NAME: claims the number and finds the jail by it
  *   slots/N        the same: claims user ids N * 65536 + SLOT_BASE …
  *   ctl/JID        the socket on which the jail's PID 1 listens
+ *   last.jids, last.slots   the number given last
  *   locks/NAME     held (flock) while a command works on that jail
  * NAME is written as state_name() encodes it. Nothing here is synced to the disk: after a crash of
  * the machine nothing runs, and a record that says otherwise names a process that does not exist.
  *
  * A jail is claimed first, then recorded (`starting`) with its process, then recorded without
- * `starting`. A record whose process is gone, one that is `starting` while nobody holds its lock, and
- * a claim without a record are leftovers of a command that was killed or of a jail that ended by
- * itself: run_reap clears them (run.h). */
+ * `starting`. A record whose process is gone, one that is `starting` while nobody holds its lock,
+ * and a claim without a record are leftovers of a command that was killed or of a jail that ended
+ * by itself: run_reap clears them (run.h). */
 #ifndef NG_JAIL_STATE_H
 #define NG_JAIL_STATE_H
 
@@ -28,30 +29,31 @@
 #define JID_MAX 999999
 
 struct state {
-	char *root; /* the -R prefix, "" for the real one; owned */
-	int dir;    /* ROOT/run/newgate */
+	char *root;   /* the -R prefix, "" for the real one; owned */
+	int dir;      /* ROOT/run/newgate */
 	char *cgroup; /* name of our cgroup: "newgate", with -R "newgate-HASH"; owned */
 };
 int state_open(struct state *s, const char *root, struct ng_err *err) MUST_CHECK;
 void state_done(struct state *s);
 
 struct record {
-	char *name;	      /* owned, as all strings here */
+	char *name; /* owned, as all strings here */
 	int jid;
-	pid_t pid;	      /* PID 1 of the jail, as the host numbers it; 0: not made yet */
+	pid_t pid;            /* PID 1 of the jail, as the host numbers it; 0: not made yet */
 	uint64_t pid_started; /* fd.h pid_start_time */
 	uint32_t slot;
-	int64_t since;	      /* seconds since 1970 */
-	char *path;	      /* as configured, without the -R prefix */
+	int64_t since; /* seconds since 1970 */
+	char *path;    /* as configured, without the -R prefix */
 	char *hostname;
-	char *link;	      /* host end of the veth pair, or NULL */
+	char *link; /* host end of the veth pair, or NULL */
 	bool persist;
-	bool starting;	      /* its start has not ended yet */
+	bool starting;        /* its start has not ended yet */
 	struct strv ip4, ip6; /* bare addresses */
-	struct strv param;    /* "name=value" of every kernel parameter and ours, for jls and jail -r */
-	struct strv undo;     /* what removal must take back, in order of doing: "set rdr4 HEX…",
-				 "mount PATH", "proxy IF ADDR"… */
-	bool dead;	      /* derived, not stored: the process is gone */
+	struct strv
+	    param;        /* "name=value" of every kernel parameter and ours, for jls and jail -r */
+	struct strv undo; /* what removal must take back, in order of doing: "set rdr4 HEX…",
+			     "mount PATH", "proxy IF ADDR"… */
+	bool dead;        /* derived, not stored: the process is gone */
 };
 void record_done(struct record *r);
 /* The value of "name=value" in r->param, or NULL. */
@@ -74,17 +76,20 @@ int state_find(struct state *s, const char *who, struct record *out, struct ng_e
  * be read is given as dead, with nothing but its name. */
 int state_all(struct state *s, struct record **out, size_t *n, struct ng_err *err) MUST_CHECK;
 
-/* Claims. want 0: any, upwards from the last one given. -EEXIST: that jid is taken. */
-int state_claim_jid(struct state *s, const char *name, int want, int *jid, struct ng_err *err) MUST_CHECK;
-int state_claim_slot(struct state *s, const char *name, uint32_t *slot, struct ng_err *err) MUST_CHECK;
+/* Claims. want 0: any, upwards from the last one given. -EEXIST: that jid is taken. A jail with the
+ * name "" is called by its jid. */
+int state_claim_jid(struct state *s, const char *name, int want, int *jid,
+		    struct ng_err *err) MUST_CHECK;
+int state_claim_slot(struct state *s, const char *name, uint32_t *slot,
+		     struct ng_err *err) MUST_CHECK;
 void state_release(struct state *s, int jid, uint32_t slot); /* 0, SLOT_NONE: none */
 /* Removes claims that no record backs and no command is working on. */
 int state_sweep(struct state *s, struct ng_err *err) MUST_CHECK;
 
 /* Waits for and holds the jail's lock; close the descriptor to let go. */
 int state_lock(struct state *s, const char *name, struct ng_err *err) MUST_CHECK;
-/* The same without waiting: -EWOULDBLOCK where another command holds it; then *wait_fd, if not NULL,
- * is a descriptor on which flock(2) waits, after which state_trylock is to be tried again. */
+/* The same without waiting: -EWOULDBLOCK where another command holds it; then *wait_fd, if not
+ * NULL, is a descriptor on which flock(2) waits, after which state_trylock is to be tried again. */
 int state_trylock(struct state *s, const char *name, int *wait_fd, struct ng_err *err) MUST_CHECK;
 
 #endif

@@ -1,0 +1,148 @@
+#include "jail/limits.h"
+
+#include <fcntl.h>
+#include <inttypes.h>
+#include <stdio.h>
+#include <sys/stat.h>
+#include <sys/sysmacros.h>
+#include "conf/value.h"
+#include "sys/cgroup.h"
+#include "sys/fd.h"
+
+/* A file of the jail's cgroup for each resource. io.max takes one line a disk, "MAJ:MIN KEY=N". */
+static const struct {
+	const char *controller, *file, *io_key, *none;
+} table[] = {
+    [RCTL_MEMORYUSE] = {"memory", "memory.max", NULL, "max"},
+    [RCTL_SWAPUSE] = {"memory", "memory.swap.max", NULL, "max"},
+    [RCTL_MAXPROC] = {"pids", "pids.max", NULL, "max"},
+    [RCTL_PCPU] = {"cpu", "cpu.max", NULL, "max"},
+    [RCTL_READBPS] = {"io", "io.max", "rbps", NULL},
+    [RCTL_WRITEBPS] = {"io", "io.max", "wbps", NULL},
+    [RCTL_READIOPS] = {"io", "io.max", "riops", NULL},
+    [RCTL_WRITEIOPS] = {"io", "io.max", "wiops", NULL},
+    [RCTL_OPENFILES] = {NULL, NULL, NULL, NULL},
+    [RCTL_DISK] = {NULL, NULL, NULL, NULL},
+};
+
+/* pcpu counts percent of one processor: of each period of 100 ms, so many ms. */
+#define CPU_PERIOD 100000
+
+const char *limits_file(const struct conf_rctl *r)
+{
+	return table[r->resource].file;
+}
+
+void limits_text(const struct conf_rctl *r, char *buf, size_t size)
+{
+	if (r->resource == RCTL_PCPU)
+		snprintf(buf, size, "%" PRIu64 " %d", r->amount * (CPU_PERIOD / 100), CPU_PERIOD);
+	else
+		snprintf(buf, size, "%" PRIu64, r->amount);
+}
+
+/* The whole disk below a file: io.max knows no partitions. */
+static int disk_of(const char *path, char *buf, size_t size)
+{
+	struct stat st;
+	char sys[128];
+	if (stat(path, &st) < 0)
+		return -errno;
+	unsigned maj = major(st.st_dev), min = minor(st.st_dev);
+	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/partition", maj, min);
+	if (access(sys, F_OK) < 0) {
+		snprintf(buf, size, "%u:%u", maj, min);
+		snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u", maj, min);
+		return access(sys, F_OK) < 0 ? -ENODEV : 0;
+	}
+	snprintf(sys, sizeof(sys), "/sys/dev/block/%u:%u/../dev", maj, min);
+	ssize_t n = fd_get(AT_FDCWD, sys, buf, size);
+	if (n < 0)
+		return (int)n;
+	buf[strcspn(buf, "\n")] = '\0';
+	return 0;
+}
+
+static int apply_one(int cg, const struct conf_rctl *r, const char *path, struct strv *notes,
+		     struct ng_err *err)
+{
+	char amount[64], text[128], disk[32];
+	limits_text(r, amount, sizeof(amount));
+	if (!table[r->resource].io_key)
+		snprintf(text, sizeof(text), "%s", amount);
+	else if (disk_of(path, disk, sizeof(disk)) < 0) {
+		strv_addf(
+		    notes,
+		    "rctl: %s is on no disk of this host's: its input and output are not limited",
+		    path);
+		return 0;
+	} else
+		snprintf(text, sizeof(text), "%s %s=%s", disk, table[r->resource].io_key, amount);
+	int rc = cgroup_set(cg, limits_file(r), text);
+	return rc < 0 ? err_sys(err, rc, "rctl: %s: %s", limits_file(r), text) : 0;
+}
+
+/* Says once for each controller what is missing. */
+static void lacks(struct strv *notes, int cg, const char *controller)
+{
+	struct str b autodone(str_done) = {0};
+	str_addf(&b,
+		 "rctl: this host has no cgroup v2 %s controller%s: the limit is not applied (on "
+		 "Debian and "
+		 "most others it is there when the kernel's command line has no "
+		 "systemd.unified_cgroup_hierarchy=0 and cgroup v1 does not use it)",
+		 controller, cg < 0 ? " mounted" : "");
+	if (!strv_has(notes, b.s))
+		strv_add(notes, b.s);
+}
+
+int limits_apply(int cg, const struct conf_jail *j, const char *path, struct strv *notes,
+		 struct ng_err *err)
+{
+	size_t n;
+	const struct conf_value *v = conf_list(j, P_RCTL, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct conf_rctl r;
+		const char *why = NULL;
+		if (value_rctl(v[i].text, &r, &why) < 0)
+			return err_set(err, EINVAL, "rctl: %s", why);
+		const char *controller = table[r.resource].controller;
+		int rc = 0;
+		if (r.resource == RCTL_DISK)
+			strv_add(notes,
+				 "rctl: disk: a directory or an overlay has no quota: not limited");
+		else if (controller && (cg < 0 || !cgroup_has(cg, controller)))
+			lacks(notes, cg, controller);
+		else if (controller)
+			rc = apply_one(cg, &r, path, notes, err);
+		if (rc < 0)
+			return rc;
+	}
+	return 0;
+}
+
+static bool configured(const struct conf_jail *j, enum rctl_resource resource)
+{
+	size_t n;
+	const struct conf_value *v = conf_list(j, P_RCTL, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct conf_rctl r;
+		const char *why;
+		if (value_rctl(v[i].text, &r, &why) == 0 && r.resource == resource)
+			return true;
+	}
+	return false;
+}
+
+int limits_lift(int cg, const struct conf_jail *j, struct ng_err *err)
+{
+	for (unsigned r = 0; r < ARRAY_SIZE(table); r++) {
+		if (cg < 0 || !table[r].none || configured(j, r) ||
+		    !cgroup_has(cg, table[r].controller))
+			continue;
+		int rc = cgroup_set(cg, table[r].file, table[r].none);
+		if (rc < 0 && rc != -ENOENT)
+			return err_sys(err, rc, "rctl: %s", table[r].file);
+	}
+	return 0;
+}

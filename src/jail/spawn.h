@@ -1,0 +1,33 @@
+/* The process of a jail: from the namespaces to the exec of its PID 1. */
+#ifndef NG_JAIL_SPAWN_H
+#define NG_JAIL_SPAWN_H
+
+#include <sys/types.h>
+#include "jail/mounts.h"
+#include "jail/net.h"
+#include "jail/privs.h"
+#include "jail/state.h"
+
+/* All that was worked out before. Not owned. */
+struct spawn {
+	struct record *record; /* claimed; gets its pid and is written */
+	struct mounts *mounts;
+	struct net_jail *net;
+	const struct privs *privs;
+	const char *domainname; /* or NULL */
+	int cgroup;             /* the jail's folder, -1: none */
+	int log;                /* for what PID 1 has to say, -1: nowhere */
+};
+
+/* A running jail, held. */
+struct process {
+	int pidfd; /* of its PID 1 */
+	int ctl;   /* connection to it: while it is open the jail does not end by itself */
+};
+
+/* Returns with PID 1 executed, its record written (still `starting`) and the network attached. On
+ * failure no process is left; what record.undo lists is the caller's to take back. */
+int spawn(struct state *s, struct net *n, const struct spawn *sp, struct process *out,
+	  struct ng_err *err) MUST_CHECK;
+
+#endif
