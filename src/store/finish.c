@@ -48,13 +48,13 @@ static int make_points(int tree, struct ng_err *err)
 	return errno == EEXIST ? 0 : err_sys(err, errno, "/tmp");
 }
 
-/* A regular file to mount over or to write to; systemd's roots have links to /run here. */
-static int make_file(int tree, const char *path, struct ng_err *err)
+/* A regular file to mount over; systemd's roots have links to /run here. */
+static int make_file(int tree, const char *path, bool emptied, struct ng_err *err)
 {
 	struct stat st;
 	autoclose int fd = path_open_nolink(tree, path, O_PATH, 0);
 
-	if (fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
+	if (!emptied && fd >= 0 && fstat(fd, &st) == 0 && S_ISREG(st.st_mode))
 		return 0;
 	int rc = path_replace(tree, path, "", 0, 0644);
 	return rc < 0 ? err_sys(err, rc, "/%s", path) : 0;
@@ -79,8 +79,6 @@ static int install_script(int tree, const char *name, const char *path, struct n
 
 int finish_template(int tree, struct ng_err *err)
 {
-	static const char *const mounted_over[] = {"etc/hosts", "etc/resolv.conf", "etc/hostname"};
-
 	if (mkdirat(tree, "etc", 0755) < 0 && errno != EEXIST)
 		return err_sys(err, errno, "/etc");
 	autoclose int etc = path_open_nolink(tree, "etc", O_RDONLY | O_DIRECTORY, 0);
@@ -88,8 +86,11 @@ int finish_template(int tree, struct ng_err *err)
 		return err_set(err, ENOTDIR,
 			       "/etc is a link or a file there: newgate needs a directory");
 	int rc = make_points(tree, err);
-	for (size_t i = 0; rc == 0 && i < ARRAY_SIZE(mounted_over); i++)
-		rc = make_file(tree, mounted_over[i], err);
+	if (rc == 0)
+		rc = make_file(tree, "etc/hosts", false, err);
+	/* What is in it is about the host it was made on. */
+	if (rc == 0)
+		rc = make_file(tree, "etc/resolv.conf", true, err);
 	if (rc == 0)
 		rc = install_script(tree, "rc", "etc/rc", err);
 	if (rc == 0)

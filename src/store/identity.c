@@ -149,5 +149,7 @@ int identity_remove(int tree, struct ng_err *err)
 
 	if (rc == 0)
 		rc = put(tree, "etc/machine-id", "", 0444, err);
+	if (rc == 0)
+		rc = put(tree, "etc/hostname", "", 0644, err);
 	return rc < 0 ? rc : forget_keys(tree, -1, err);
 }

@@ -8,7 +8,7 @@
  * starts sshd. `tree` is the complete tree, or an overlay's upper layer with `layer` open on the
  * one below it (else -1). */
 int identity_renew(int tree, int layer, const char *hostname, struct ng_err *err) MUST_CHECK;
-/* Takes a template's away: an empty machine-id, no host keys. */
+/* Takes a template's away: empty machine-id and hostname, no host keys. */
 int identity_remove(int tree, struct ng_err *err) MUST_CHECK;
 
 #endif
