@@ -111,9 +111,8 @@ static int freeze_sysctl(bool net_writable)
 
 static int proc(struct mounts *m, int root, struct ng_err *err)
 {
-	static const char *const files[] = {"kcore",       "keys",          "timer_list",
-					    "sched_debug", "latency_stats", "kpagecount",
-					    "kpageflags",  "kpagecgroup"};
+	static const char *const files[] = {"kcore", "keys", "timer_list", "sched_debug",
+					    "latency_stats"};
 	static const char *const folders[] = {"acpi", "asound", "scsi"};
 	static const char *const frozen[] = {"bus", "fs", "irq", "sysrq-trigger"};
 	autoclose int place = open_place(root, "proc", err);

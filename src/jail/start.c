@@ -153,20 +153,19 @@ static void write_jid(struct job *j)
 static int finish(struct job *j)
 {
 	struct ng_err err = {0};
-	int rc = j->rec.persist ? control_ask(j->proc.ctl, CTL_PERSIST, 1) : 0;
-	if (rc < 0)
-		return err_sys(&err, rc, "the jail's PID 1"), job_told(j, &err);
-	j->rec.starting = false;
-	if (state_write(j->e->host.state, &j->rec, &err) < 0)
+	int rc =
+	    j->rec.persist ? control_ask(j->proc.ctl, CTL_PERSIST, 1) : control_leave(j->proc.ctl);
+	if (rc < 0) {
+		err_sys(&err, rc, "the jail's PID 1");
 		return job_told(j, &err);
+	}
 	write_jid(j);
-	rc = j->rec.persist ? 1 : control_leave(j->proc.ctl);
-	if (rc < 0)
-		return err_sys(&err, rc, "the jail's PID 1"), job_told(j, &err);
-	if (rc > 0)
-		return 0;
-	job_wait_end(j->proc.pidfd);
-	return create_undo(&j->e->host, &j->rec, &err) < 0 ? job_told(j, &err) : 0;
+	if (!j->rec.persist && rc == 0) {
+		job_wait_end(j->proc.pidfd);
+		return create_undo(&j->e->host, &j->rec, &err) < 0 ? job_told(j, &err) : 0;
+	}
+	j->rec.starting = false;
+	return state_write(j->e->host.state, &j->rec, &err) < 0 ? job_told(j, &err) : 0;
 }
 
 const struct step job_start[] = {

@@ -17,6 +17,7 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/ioctl.h>
+#include <sys/mount.h>
 #include <sys/socket.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
@@ -89,9 +90,10 @@ struct permission {
 };
 
 static const struct permission permissions[] = {
+    /* Not fspick and mount_setattr, as mount not with MS_REMOUNT: what newgate mounted read-only
+     * or without devices would stay so only by the jail's good will. */
     {SC_MOUNT, EPERM,
-     "mount umount umount2 pivot_root fsopen fspick fsconfig fsmount open_tree move_mount "
-     "mount_setattr"},
+     "umount umount2 pivot_root fsopen fsconfig fsmount open_tree move_mount"},
     {SC_NAMESPACES, EPERM, "unshare setns"},
     /* Its flags are in memory, out of a filter's sight. C libraries go back to clone. */
     {SC_NAMESPACES, ENOSYS, "clone3"},
@@ -208,6 +210,13 @@ static unsigned check_clone(void)
 	return load_arg(0);
 }
 
+static unsigned check_mount(void)
+{
+	unsigned yes = give(error(EPERM)), no = give(mark(SC_MOUNT, EPERM));
+	branch(BPF_JSET, MS_REMOUNT, yes, no);
+	return load_arg(3);
+}
+
 /* Netlink: only protocol 0, NETLINK_ROUTE, which is the jail's own interfaces and routes. */
 static unsigned check_socket(void)
 {
@@ -275,6 +284,7 @@ static void decide(void)
 	for (size_t i = 0; i < ARRAY_SIZE(permissions); i++)
 		set_all(permissions[i].names, mark(permissions[i].bit, permissions[i].denied));
 	set("clone", (struct verdict){.check = check_clone()});
+	set("mount", (struct verdict){.check = check_mount()});
 	set("socket", (struct verdict){.check = check_socket()});
 	set("socketpair", (struct verdict){.check = check_socketpair()});
 	set("personality", (struct verdict){.check = check_personality()});

@@ -9,7 +9,7 @@
 
 /* Each opens exactly what it names. */
 enum seccomp_allow {
-	SC_MOUNT = 1,      /* allow.mount: the mount calls */
+	SC_MOUNT = 1,      /* allow.mount: the mount calls, but none that changes a mount */
 	SC_NAMESPACES = 2, /* children.max > 0: unshare, setns, clone with CLONE_NEW* */
 	SC_SYSVIPC = 4,    /* sysvmsg, sysvsem, sysvshm */
 	SC_SOCKET_AF = 8,  /* allow.socket_af: families besides unix, inet, inet6, netlink route */
