@@ -114,20 +114,14 @@ static bool has_network(const struct conf_jail *j)
 }
 
 /* What a jail needs to be of use and nobody has said. */
-static void add_missing(const struct conf_jail *j, const struct store *store,
-			const struct conf_record *like, struct conf *added)
+static void add_missing(const struct conf_jail *j, const struct conf_record *like,
+			struct conf *added)
 {
 	autodone(diags_done) struct diags d = {0};
 	autodone(str_done) struct str arg = {0};
 	const char *jail = j->block;
 
-	if (!conf_is_set(j, P_PATH)) {
-		autofree char *path = store_default_path(store, jail);
-		str_addf(&arg, "path=%s", path + strlen(store->root));
-		conf_add_argument(added, jail, arg.s, &d);
-	}
 	if (!conf_is_set(j, P_HOST_HOSTNAME)) {
-		arg.len = 0;
 		str_addf(&arg, "host.hostname=%s", jail);
 		conf_add_argument(added, jail, arg.s, &d);
 	}
@@ -167,7 +161,7 @@ bool block_plan(struct block *b, struct storage *s, const char *jail, const char
 	/* First to see what is set, then as it will be. */
 	if (!assemble(b, jail, record, &added, CONF_FOR_LIST))
 		return false;
-	add_missing(&b->jail, &s->store, record, &added);
+	add_missing(&b->jail, record, &added);
 	return assemble(b, jail, record, &added, CONF_FOR_START);
 }
 

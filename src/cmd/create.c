@@ -42,6 +42,6 @@ const struct cmd cmd_create = {
     .summary = "makes a jail: clones a template and adds a block to jail.conf",
     .help = "The template is the one of template=NAME, else _base, else the only one there is.\n"
 	    "What the block needs and neither the arguments nor jail.conf say is added to it:\n"
-	    "path, host.hostname, ip4.addr = auto, exec.start, exec.stop, exec.clean,\n"
-	    "mount.devfs, persist.\n",
+	    "host.hostname, ip4.addr = auto, exec.start, exec.stop, exec.clean, mount.devfs,\n"
+	    "persist.\n",
 };

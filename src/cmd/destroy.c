@@ -51,12 +51,12 @@ static bool remove_block(struct storage *s, const char *jail)
 	return true;
 }
 
-/* The path in the configuration, with the root before it; NULL where nothing sets it. */
+/* The path in the configuration, with the root before it; NULL where the jail has no block. */
 static char *configured_path(struct storage *s, const char *jail)
 {
 	autodone(conf_jail_done) struct conf_jail j = {0};
 
-	if (storage_find(s, jail, &j) < 0 || !conf_is_set(&j, P_PATH))
+	if (storage_find(s, jail, &j) < 0 || !conf_string(&j, P_PATH))
 		return NULL;
 	return files_path(cmd_root, conf_string(&j, P_PATH));
 }

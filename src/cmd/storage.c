@@ -99,7 +99,7 @@ static int clone_plain(struct storage *s, const char *from, const char *jail, co
 {
 	autodone(conf_jail_done) struct conf_jail src = {0};
 
-	if (storage_find(s, from, &src) < 0 || !conf_is_set(&src, P_PATH))
+	if (storage_find(s, from, &src) < 0)
 		return store_clone(&s->store, from, jail, path, hostname, err);
 	autofree char *dir = files_path(cmd_root, conf_string(&src, P_PATH));
 	return store_clone_dir(&s->store, dir, from, jail, path, hostname, err);
@@ -109,12 +109,11 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 {
 	autoclose int lock = -1;
 	struct ng_err err = {0};
-	const char *dir = conf_is_set(j, P_PATH) ? conf_string(j, P_PATH) : NULL;
+	const char *dir = conf_string(j, P_PATH);
 	bool template = store_has_template(&s->store, from);
 
 	if (!dir || dir[0] != '/') {
-		warn_msg("%s has no absolute path: set path, such as path = \"/var/jails/$name\";",
-			 j->name);
+		warn_msg("%s: its path is not absolute: %s", j->name, dir ? dir : "");
 		return false;
 	}
 	/* Its files must hold still. */

@@ -23,7 +23,7 @@ static const struct param table[PARAM_COUNT] = {
     [P_NAME] = {"name", PT_STRING, K, HONOURED, NULL,
 		"name of the jail: the block's, else the jid"},
     [P_PATH] = {"path", PT_STRING, CO, HONOURED, NULL,
-		"root directory; /var/lib/newgate/jails/NAME/root where none is given"},
+		"root directory; /var/lib/newgate/roots/NAME where none is given"},
     [P_HOST] = {"host", PT_SYS, K, WITHOUT_EFFECT, NULL,
 		"a jail always has a hostname of its own: host.hostname, else its name"},
     [P_HOST_HOSTNAME] = {"host.hostname", PT_STRING, K, HONOURED, NULL, "hostname inside"},

@@ -440,7 +440,7 @@ static void set_identity(struct conf_jail *j)
 	const char *name = conf_string(j, P_NAME), *jid = conf_string(j, P_JID);
 	j->name = name ? name : jid ? jid : "";
 	if (*j->name)
-		j->path = arena_printf(&j->arena, "/var/lib/newgate/jails/%s/root", j->name);
+		j->path = arena_printf(&j->arena, "/var/lib/newgate/roots/%s", j->name);
 	long n = conf_int(j, P_JID);
 	j->jid = n > 0 && n <= INT_MAX ? (int)n : 0;
 }

@@ -194,18 +194,19 @@ static int make_clone(struct store *s, const struct source *src, const char *fro
 	return rc;
 }
 
-/* A path below the store is the one that store_default_path gives, or would be in its way. */
+/* A path below the store is one of a jail that names none, or would be in its way. */
 static int check_place(struct store *s, const char *path, struct ng_err *err)
 {
+	autodone(str_done) struct str roots = {0};
 	size_t n = strlen(s->dir);
 
 	if (strncmp(path, s->dir, n) != 0 || (path[n] != '/' && path[n] != '\0'))
 		return 0;
-	autofree char *roots = store_default_path(s, "");
-	if (!str_prefix(path, roots))
+	str_addf(&roots, "%s/%s/", s->dir, store_kind_dir(STORE_ROOTS));
+	if (!str_prefix(path, roots.s))
 		return err_set(err, EINVAL, "path %s is inside newgate's own folders", path);
 	autoclose int dir = store_open_kind(s, STORE_ROOTS, true);
-	return dir < 0 ? err_sys(err, dir, "%s", roots) : 0;
+	return dir < 0 ? err_sys(err, dir, "%s", roots.s) : 0;
 }
 
 static int check_new(struct store *s, const char *jail, const char *path, struct ng_err *err)

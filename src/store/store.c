@@ -25,14 +25,6 @@ void store_done(struct store *s)
 	*s = (struct store){0};
 }
 
-char *store_default_path(const struct store *s, const char *jail)
-{
-	autodone(str_done) struct str b = {0};
-
-	str_addf(&b, "%s/%s/%s", s->dir, store_kind_dir(STORE_ROOTS), jail);
-	return str_take(&b);
-}
-
 static int read_entry(const struct store *s, const char *jail, struct entry *e)
 {
 	autoclose int dir = store_open_entry(s, STORE_JAILS, jail);

@@ -29,9 +29,6 @@ struct store {
 int store_open(struct store *s, const char *root, struct ng_err *err) MUST_CHECK;
 void store_done(struct store *s);
 
-/* The path of a jail that names none, the -R prefix included. The caller frees. */
-char *store_default_path(const struct store *s, const char *jail) MUST_CHECK;
-
 /* How to mount a jail's root. All strings owned by the layout. */
 struct store_layout {
 	char *path;         /* the directory itself; NULL for an overlay */

@@ -117,7 +117,6 @@ web {
 	rdr = "tcp 80";
 	rdr += "tcp 443";
 	meta.note = "a \\"b\\" \\$c;d";
-	path = /var/lib/newgate/roots/web;
 	host.hostname = web;
 	ip4.addr = auto;
 	exec.start = "/bin/sh /etc/rc";

@@ -49,7 +49,7 @@ static void defaults(void **state)
 	assert_false(conf_bool(j, P_ALLOW_SET_HOSTNAME));
 	assert_int_equal(conf_int(j, P_STOP_TIMEOUT), 10);
 	assert_int_equal(conf_int(j, P_ENFORCE_STATFS), 2);
-	assert_string_equal(conf_string(j, P_PATH), "/var/lib/newgate/jails/a/root");
+	assert_string_equal(conf_string(j, P_PATH), "/var/lib/newgate/roots/a");
 	assert_null(conf_string(j, P_HOST_HOSTNAME));
 	conf_list(j, P_EXEC_START, &n);
 	assert_int_equal(n, 0);
