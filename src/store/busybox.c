@@ -12,6 +12,16 @@ struct file {
 	const char *text;
 };
 
+/* A service script for a program that stays in the foreground. */
+#define DAEMON(program, name, args)                                                 \
+	"#!/bin/sh\n"                                                               \
+	"pid=/run/" name ".pid\n"                                                   \
+	"case $1 in\n"                                                              \
+	"start) start-stop-daemon -S -b -m -p $pid -x " program " -- " args " ;;\n" \
+	"stop) start-stop-daemon -K -p $pid ;;\n"                                   \
+	"*) echo \"usage: $0 start|stop\" >&2; exit 64 ;;\n"                        \
+	"esac\n"
+
 static const struct file files[] = {
     {"etc/passwd", 0644,
      "root:x:0:0:root:/root:/bin/sh\n"
@@ -26,15 +36,28 @@ static const struct file files[] = {
      "PS1='\\h:\\w \\$ '\n"
      "umask 022\n"},
     {"etc/nsswitch.conf", 0644, "hosts: files dns\n"},
+    /* What a FreeBSD base starts by default: a jail of it stays, though it is not persist. */
+    {"etc/rc.conf", 0644, "syslogd_enable=\"YES\"\ncron_enable=\"YES\"\n"},
+    {"etc/rc.d/syslogd", 0755, DAEMON("/sbin/syslogd", "syslogd", "-n")},
+    {"etc/rc.d/cron", 0755, "# REQUIRE: syslogd\n" DAEMON("/usr/sbin/crond", "crond", "-f")},
 };
 
 static const struct {
 	const char *path;
 	mode_t mode;
 } dirs[] = {
-    {"bin", 0755},      {"sbin", 0755},    {"usr/bin", 0755},   {"usr/sbin", 0755},
-    {"etc", 0755},      {"root", 0700},    {"home", 0755},      {"var/log", 0755},
-    {"var/tmp", 01777}, {"var/www", 0755}, {"var/spool", 0755}, {"mnt", 0755},
+    {"bin", 0755},
+    {"sbin", 0755},
+    {"usr/bin", 0755},
+    {"usr/sbin", 0755},
+    {"etc/rc.d", 0755},
+    {"root", 0700},
+    {"home", 0755},
+    {"var/log", 0755},
+    {"var/tmp", 01777},
+    {"var/www", 0755},
+    {"var/spool/cron/crontabs", 0755},
+    {"mnt", 0755},
 };
 
 /* A program with an interpreter needs libraries that the new root has not. */

@@ -12,10 +12,12 @@ static bool is_suite(const char *s)
 	return true;
 }
 
-/* minbase has what /etc/rc needs: sysvinit-utils and init-system-helpers are essential packages. */
+/* minbase has what /etc/rc needs: sysvinit-utils and init-system-helpers are essential packages.
+ * cron is what keeps a fresh jail running, as on FreeBSD; finish_template enables it. */
 int make_debian(struct store *s, const char *suite, const char *path, struct ng_err *err)
 {
 	const char *const argv[] = {"mmdebstrap", "--variant=minbase", "--mode=root",
+				    "--include=cron",
 				    /* apt's own user may not enter our folders. */
 				    "--aptopt=APT::Sandbox::User \"root\"", suite, path, NULL};
 

@@ -77,6 +77,20 @@ static int install_script(int tree, const char *name, const char *path, struct n
 	return rc < 0 ? err_sys(err, rc, "/%s", path) : 0;
 }
 
+/* FreeBSD's rc starts cron unless told otherwise, and so a fresh jail has a process that keeps it.
+ * A root with an rc.conf of its own has said what it wants. */
+static int enable_cron(int tree, struct ng_err *err)
+{
+	static const char text[] = "cron_enable=\"YES\"\n";
+	autoclose int own = path_open(tree, "etc/rc.conf", O_PATH, 0);
+	autoclose int script = path_open(tree, "etc/init.d/cron", O_PATH, 0);
+
+	if (own >= 0 || script < 0)
+		return 0;
+	int rc = path_replace(tree, "etc/rc.conf", text, sizeof(text) - 1, 0644);
+	return rc < 0 ? err_sys(err, rc, "/etc/rc.conf") : 0;
+}
+
 int finish_template(int tree, struct ng_err *err)
 {
 	if (mkdirat(tree, "etc", 0755) < 0 && errno != EEXIST)
@@ -95,5 +109,7 @@ int finish_template(int tree, struct ng_err *err)
 		rc = install_script(tree, "rc", "etc/rc", err);
 	if (rc == 0)
 		rc = install_script(tree, "rc.shutdown", "etc/rc.shutdown", err);
+	if (rc == 0)
+		rc = enable_cron(tree, err);
 	return rc < 0 ? rc : identity_remove(tree, err);
 }
