@@ -382,3 +382,35 @@ def test_a_linked_jail_conf_stays_a_link(host):
     host.newgate("create", "web")
     assert os.readlink(host.path("/etc/jail.conf")) == "kept/jail.conf"
     assert "newgate begin web" in (host.path("/etc/kept") / "jail.conf").read_text()
+
+
+def test_a_created_jail_runs_and_is_not_pulled_from_under(vps):
+    """From nothing to two running jails, and back."""
+    vps.run("newgate", "template", "create", "_base", "--from", "busybox")
+    vps.run("newgate", "create", "web")
+    vps.run("jail", "-c", "web")
+    web = vps.jail("web")
+    first = web.run("cat", "/etc/machine-id").stdout
+    assert web.run("hostname").stdout == "web\n"
+    assert web.run("cat", "/etc/hostname").stdout == "web\n"
+    web.run("sh", "-c", "echo kept >/root/made && rm /etc/profile")
+    for argv in (["destroy", "-y", "web"], ["clone", "web", "web2"]):
+        got = vps.run("newgate", *argv, status=1)
+        assert "web is running: stop it first (jail -r web)" in got.stderr
+    assert "web was cloned from it" in vps.run("newgate", "template", "destroy", "-y", "_base",
+                                                status=1).stderr
+    vps.run("jail", "-r", "web")
+    vps.run("newgate", "clone", "web", "web2")
+    vps.run("jail", "-c", "*")
+    web, web2 = vps.jail("web"), vps.jail("web2")
+    assert web.run("cat", "/etc/machine-id").stdout == first
+    assert web2.run("cat", "/etc/machine-id").stdout != first
+    assert web2.run("cat", "/etc/hostname", "/root/made").stdout == "web2\nkept\n"
+    assert web2.run("ls", "/etc/profile", status=1).stdout == ""
+    assert web2.run("stat", "-c", "%u:%g %a", "/", "/etc", "/etc/hostname", "/root/made").stdout == \
+        "0:0 755\n0:0 755\n0:0 644\n0:0 644\n"
+    assert set(web.addresses()).isdisjoint(web2.addresses())
+    vps.run("jail", "-r", "web", "web2")
+    vps.run("newgate", "destroy", "-y", "web", "web2")
+    vps.run("newgate", "template", "destroy", "-y", "_base")
+    assert not vps.path("/var/lib/newgate/roots/web").exists()
