@@ -1,4 +1,4 @@
-/* JSON strings (RFC 8259) from bytes that claim to be UTF-8 (RFC 3629). */
+/* Bytes that claim to be UTF-8 (RFC 3629), as JSON strings (RFC 8259) or to be looked at. */
 #include "base/str.h"
 
 /* Length of the UTF-8 sequence at s, 0 where there is none. Reads no byte behind a NUL. */
@@ -54,6 +54,18 @@ static void add_control(struct str *b, unsigned char c)
 		break;
 	default:
 		str_addf(b, "\\u%04x", (unsigned)c);
+	}
+}
+
+void str_add_visible(struct str *b, const char *text)
+{
+	for (const unsigned char *s = (const unsigned char *)text; *s;) {
+		size_t n = sequence(s);
+		if (!n || *s < 0x20 || *s == 0x7f)
+			str_addf(b, "\\x%02x", *s);
+		else
+			str_addn(b, (const char *)s, n);
+		s += n ? n : 1;
 	}
 }
 

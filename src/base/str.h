@@ -47,5 +47,8 @@ const char *str_nearest(const char *word, const char *const *candidates, size_t 
 
 /* Appends `s` as a JSON string with its quotes; bytes that are not UTF-8 become U+FFFD. */
 void str_add_json(struct str *b, const char *s);
+/* Appends `s` for somebody to read: what is not UTF-8, and what a terminal would act upon, as \xNN.
+ */
+void str_add_visible(struct str *b, const char *s);
 
 #endif

@@ -97,7 +97,7 @@ static bool assemble(struct block *b, const char *jail, const struct conf_record
 	int rc =
 	    edit_add(&b->edit, cmd_root, jail, block, purpose, &b->text, &b->conf, &b->jail, &d);
 	if (rc < 0 || purpose == CONF_FOR_START)
-		storage_tell(&d);
+		(void)tell_diags(&d, true);
 	return rc == 0;
 }
 
@@ -156,7 +156,7 @@ bool block_plan(struct block *b, struct storage *s, const char *jail, const char
 	}
 	for (int i = 0; i < n; i++)
 		conf_add_argument(&added, jail, args[i], &d);
-	if (storage_tell(&d))
+	if (!tell_diags(&d, true))
 		return false;
 	/* First to see what is set, then as it will be. */
 	if (!assemble(b, jail, record, &added, CONF_FOR_LIST))

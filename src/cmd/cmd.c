@@ -3,6 +3,7 @@
 
 #include <stdarg.h>
 #include <stdio.h>
+#include "base/mem.h"
 #include "base/str.h"
 
 const char *cmd_root = "";
@@ -11,16 +12,35 @@ const char *cmd_program = "newgate";
 void warn_msg(const char *fmt, ...)
 {
 	/* One write, so that lines of jails that start side by side do not mix. */
-	autodone(str_done) struct str line = {0};
+	autodone(str_done) struct str text = {0}, line = {0};
 	va_list ap;
 
-	str_addf(&line, "%s: ", cmd_program);
 	va_start(ap, fmt);
-	str_vaddf(&line, fmt, ap);
+	str_vaddf(&text, fmt, ap);
 	va_end(ap);
-	str_addc(&line, '\n');
+	str_addf(&line, "%s: ", cmd_program);
+	/* Names and values come from command lines and files, and may hold anything. */
+	for (const char *p = str_text(&text), *end; p; p = end) {
+		autofree char *piece = NULL;
+		end = strchr(p, '\n');
+		piece = end ? mem_strndup(p, (size_t)(end++ - p)) : mem_strdup(p);
+		str_add_visible(&line, piece);
+		str_addc(&line, '\n');
+	}
 	fflush(stdout);
 	fputs(str_text(&line), stderr);
+}
+
+bool tell_diags(const struct diags *d, bool warnings)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		autofree char *text = diag_format(&d->v[i]);
+		if (warnings || d->v[i].level == DIAG_ERROR)
+			warn_msg("%s", text);
+	}
+	if (d->errors && diags_dropped(d))
+		warn_msg("… and %zu more", diags_dropped(d));
+	return d->errors == 0;
 }
 
 /* Each form of the arguments on a line of its own, below the first. */

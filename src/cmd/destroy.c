@@ -40,7 +40,7 @@ static bool remove_block(struct storage *s, const char *jail)
 		rc = edit_remove(&e, cmd_root, jail, &text, &d);
 	if (rc > 0)
 		rc = edit_write(&e, text, &err);
-	storage_tell(&d);
+	(void)tell_diags(&d, true);
 	if (err.code != 0)
 		warn_msg("%s", err.text);
 	if (rc < 0)

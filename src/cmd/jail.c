@@ -56,20 +56,6 @@ static void on_error(void *arg, const char *jail, const char *text)
 		warn_msg("%s", text);
 }
 
-static bool print_diags(struct diags *d, bool warnings)
-{
-	for (size_t i = 0; i < d->n; i++) {
-		autofree char *text = diag_format(&d->v[i]);
-		if (d->v[i].level == DIAG_ERROR)
-			warn_msg("%s", text);
-		else if (warnings)
-			warn_msg("warning: %s", text);
-	}
-	if (d->errors + d->warnings > d->n)
-		warn_msg("… and %zu more", (size_t)(d->errors + d->warnings) - d->n);
-	return d->errors == 0;
-}
-
 /* ---- options ---- */
 
 static int take_option(struct options *o, int opt)
@@ -104,7 +90,10 @@ static int take_option(struct options *o, int opt)
 		r->jid_file = optarg;
 		return 0;
 	case 'p':
-		return num_u32(optarg, 0, INT_MAX, &r->limit);
+		if (num_u32(optarg, 0, INT_MAX, &r->limit) == 0)
+			return 0;
+		warn_msg("-p %s: how many jails at once? A number, 0 for all", optarg);
+		return -EINVAL;
 	case 'q':
 		r->quiet = true;
 		return 0;
@@ -136,24 +125,34 @@ static int take_option(struct options *o, int opt)
 	}
 }
 
-static bool combination_is_sound(const struct options *o, int argc, char **argv)
+/* The options do not go together, or not with the arguments: why, else NULL. */
+static const char *contradiction(const struct options *o, int argc, char **argv)
 {
 	unsigned op = o->run.op;
-	if (o->separator)
-		return op == 0 && argc == 0 && !o->param.n;
-	if (op & RUN_FORCE && op != RUN_FORCE)
-		return false;
 	bool stops = op == RUN_REMOVE || op == RUN_FORCE;
-	if (stops && (argc == 0 || o->param.n))
-		return false;
-	for (int i = 0; stops && i < argc; i++)
+	bool described = o->param.n > 0 || (argc > 0 && strchr(argv[0], '='));
+	if (o->separator)
+		return op                   ? "-e only lists: it goes with none of -c, -m, -r, -R"
+		       : argc || o->param.n ? "-e lists all that is configured: it takes no jail"
+					    : NULL;
+	if (op & RUN_FORCE && op != RUN_FORCE)
+		return "-R goes without the configuration, so it cannot be with -c, -m or -r";
+	if (stops && argc == 0)
+		return "which jail? Its name, its number, or '*' for all";
+	if (stops && described)
+		return "to remove a jail its name or number is enough";
+	for (int i = 1; stops && i < argc; i++)
 		if (strchr(argv[i], '='))
-			return false;
-	if (!stops && argc > 1 && op && !o->param.n && !strchr(argv[0], '='))
-		for (int i = 1; i < argc; i++)
-			if (strchr(argv[i], '='))
-				return false;
-	return true;
+			return "to remove a jail its name or number is enough";
+	if (stops || described || argc < 2)
+		return NULL;
+	if (op == 0)
+		return argc < 4 ? "one of -c, -m, -r, -R is missing" : NULL;
+	for (int i = 1; i < argc; i++)
+		if (strchr(argv[i], '='))
+			return "a jail that the command line describes begins with a parameter: "
+			       "name=NAME";
+	return "one jail at a time, or none for all that are configured";
 }
 
 /* ---- a jail described by arguments ---- */
@@ -236,7 +235,7 @@ static bool read_files(const struct options *o, struct input *in)
 		return true;
 	}
 	if (rc < 0 || in->diags.errors) {
-		print_diags(&in->diags, true);
+		tell_diags(&in->diags, true);
 		return rc < 0 && stops && in->conf.nrecords == 0;
 	}
 	return true;
@@ -249,7 +248,7 @@ static bool read_rc(struct input *in)
 	int rc = rcconf_read(&in->rc, path, &d);
 	if (rc < 0 && !d.n)
 		warn_msg("%s: %s", path, strerror(-rc));
-	return print_diags(&d, false) && rc == 0;
+	return tell_diags(&d, false) && rc == 0;
 }
 
 static int list(const struct options *o, struct input *in)
@@ -266,7 +265,7 @@ static int list(const struct options *o, struct input *in)
 		conf_print_line(&line, &j, o->separator);
 		printf("%s\n", str_text(&line));
 	}
-	return print_diags(&in->diags, false) ? 0 : 1;
+	return tell_diags(&in->diags, false) ? 0 : 1;
 }
 
 /* Before anything is changed, all of it must make sense: of the jails in files, and of the one that
@@ -277,7 +276,7 @@ static bool check(const struct options *o, struct input *in)
 	    !(o->run.op == RUN_MODIFY && o->run.command_line))
 		if (conf_check_all(&in->conf, &in->diags) < 0 && !in->diags.errors)
 			return false;
-	return print_diags(&in->diags, !o->run.quiet);
+	return tell_diags(&in->diags, !o->run.quiet);
 }
 
 static int work(struct options *o, struct input *in, const char *const *names, size_t n)
@@ -330,7 +329,9 @@ static int jail_run(int argc, char **argv)
 	argv += optind;
 	int status;
 	bool described = o.param.n > 0 || (argc > 0 && strchr(argv[0], '='));
-	if (!combination_is_sound(&o, argc, argv)) {
+	const char *why = contradiction(&o, argc, argv);
+	if (why) {
+		warn_msg("%s", why);
 		status = usage(&cmd_jail);
 	} else if (o.separator) {
 		status = list(&o, &in);
@@ -342,8 +343,6 @@ static int jail_run(int argc, char **argv)
 	} else if (described) {
 		add_arguments(&o, argv);
 		status = run_described(&o, &in);
-	} else if (argc > 1 && o.run.op & (RUN_CREATE | RUN_MODIFY)) {
-		status = usage(&cmd_jail);
 	} else {
 		status = run_named(&o, &in, argc, argv);
 	}

@@ -11,11 +11,14 @@ struct output;
 /* json: {"ROWS": [ {…}, … ]}; else columns as wide as they need, a header, plain in a pipe. */
 struct output *output_open(FILE *f, bool json, const char *rows);
 void output_row(struct output *o);
-void output_str(struct output *o, const char *field, const char *header, const char *value); /* NULL: null, "-" */
+void output_str(struct output *o, const char *field, const char *header,
+		const char *value); /* NULL: null, "-" */
 void output_num(struct output *o, const char *field, const char *header, uint64_t value);
-void output_bytes(struct output *o, const char *field, const char *header, uint64_t value); /* 12.3M for people */
+void output_bytes(struct output *o, const char *field, const char *header,
+		  uint64_t value); /* 12.3M for people */
 void output_bool(struct output *o, const char *field, const char *header, bool value);
-void output_list(struct output *o, const char *field, const char *header, const char *const *v, size_t n);
+void output_list(struct output *o, const char *field, const char *header, const char *const *v,
+		 size_t n);
 int output_close(struct output *o); /* prints; 0, or -errno where writing failed */
 
 #endif

@@ -20,7 +20,7 @@ int storage_open(struct storage *s)
 	}
 	s->store.note = storage_note;
 	int rc = files_read_all(&s->conf, cmd_root, &s->diags);
-	return storage_tell(&s->diags) || rc < 0;
+	return !tell_diags(&s->diags, true) || rc < 0;
 }
 
 void storage_done(struct storage *s)
@@ -29,15 +29,6 @@ void storage_done(struct storage *s)
 	conf_done(&s->conf);
 	state_done(&s->state);
 	store_done(&s->store);
-}
-
-bool storage_tell(const struct diags *d)
-{
-	for (size_t i = 0; i < d->n; i++) {
-		autofree char *text = diag_format(&d->v[i]);
-		warn_msg("%s", text);
-	}
-	return d->errors > 0;
 }
 
 void storage_note(void *arg, const char *text)

@@ -16,8 +16,6 @@ struct storage {
 int storage_open(struct storage *s) MUST_CHECK;
 void storage_done(struct storage *s);
 
-/* Tells what was found in configuration files; true where there were errors. */
-bool storage_tell(const struct diags *d);
 /* Steps of a long work: one line on a terminal, each in the place of the one before; NULL: the end.
  */
 void storage_note(void *arg, const char *text);

@@ -63,17 +63,17 @@ static void check_identity(struct all *a, const struct conf_jail *j, size_t i)
 	const size_t *other =
 	    *j->name ? map_put(&a->name, keep(a, j->name), strlen(j->name), i) : NULL;
 	if (other && *other != i)
-		diag_error(a->diags, conf_pos(j, P_NAME),
-			   "%s: name \"%s\" is also that of the jail at %s:%u", j->block, j->name,
-			   a->node[*other].pos.file, a->node[*other].pos.line);
+		diag_error_of(a->diags, j->block, conf_pos(j, P_NAME),
+			      "name \"%s\" is also that of the jail at %s:%u", j->name,
+			      a->node[*other].pos.file, a->node[*other].pos.line);
 	if (!j->jid)
 		return;
 	const char *jid = arena_printf(&a->arena, "%d", j->jid);
 	other = map_put(&a->jid, jid, strlen(jid), i);
 	if (other && *other != i)
-		diag_error(a->diags, conf_pos(j, P_JID), "%s: jid %d is also that of %s at %s:%u",
-			   j->block, j->jid, a->node[*other].block, a->node[*other].pos.file,
-			   a->node[*other].pos.line);
+		diag_error_of(a->diags, j->block, conf_pos(j, P_JID),
+			      "jid %d is also that of %s at %s:%u", j->jid, a->node[*other].block,
+			      a->node[*other].pos.file, a->node[*other].pos.line);
 }
 
 /* One address in two jails is a warning: they may be meant to run in turns. */
@@ -95,7 +95,7 @@ static void check_addresses(struct all *a, struct conf_jail *j, enum param_id id
 			continue;
 		}
 		const struct owner *o = &a->owner[*other];
-		conf_warn_once(
+		diag_warn_once(
 		    a->diags, v[i].pos,
 		    "%s: %s \"%s\" is also an address of %s at %s:%u: only one of them can "
 		    "run",
@@ -123,10 +123,9 @@ static void check_redirects(struct all *a, struct conf_jail *j)
 				continue;
 			}
 			const struct owner *o = &a->owner[(*port)[p] - 1];
-			diag_error(
-			    a->diags, v[i].pos,
-			    "%s: rdr \"%s\" takes port %u, which \"%s\" of %s takes at %s:%u",
-			    j->block, v[i].text, p, o->text, o->jail, o->pos.file, o->pos.line);
+			diag_error_of(a->diags, j->block, v[i].pos,
+				      "rdr \"%s\" takes port %u, which \"%s\" of %s takes at %s:%u",
+				      v[i].text, p, o->text, o->jail, o->pos.file, o->pos.line);
 			break;
 		}
 	}
@@ -197,9 +196,9 @@ static void undefined(struct all *a, const struct node *node, const struct edge 
 		      const char *what, const char *extra)
 {
 	const char *near = suggest(a, e->name, extra);
-	diag_error(a->diags, e->pos, "%s: %s \"%s\"%s%s%s%s", node->block, what, e->name,
-		   near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
-		   extra && !near ? extra : "");
+	diag_error_of(a->diags, node->block, e->pos, "%s \"%s\"%s%s%s%s", what, e->name,
+		      near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
+		      extra && !near ? extra : "");
 }
 
 /* "a.b" is a child of "a", which must run before it: as if it depended on it, where it is
@@ -215,7 +214,7 @@ static void check_parent(struct all *a, struct node *node)
 		return;
 	node->depend[node->ndepends++] = (struct edge){name, node->pos};
 	if (a->node[parent].depend && !a->node[parent].children)
-		conf_warn_once(a->diags, node->pos,
+		diag_warn_once(a->diags, node->pos,
 			       "%s: its parent %s allows no children: children.max = 1; there",
 			       node->block, name);
 }
@@ -247,8 +246,8 @@ static void tell_loop(struct all *a, size_t from, size_t to, const struct edge *
 		str_addf(&path, "%s -> ", a->node[chain[k]].block);
 	if (path.len >= 200)
 		str_add(&path, "… -> ");
-	diag_error(a->diags, closing->pos, "%s: dependency loop (%s%s)", a->node[from].block,
-		   str_text(&path), a->node[to].block);
+	diag_error_of(a->diags, a->node[from].block, closing->pos, "dependency loop (%s%s)",
+		      str_text(&path), a->node[to].block);
 	free(chain);
 	str_done(&path);
 }
@@ -297,9 +296,9 @@ static void make_nodes(struct all *a)
 			continue;
 		}
 		const struct node *first = &a->node[*other];
-		diag_error(a->diags, r->pos,
-			   "%s: this jail is defined at %s:%u already: join the two blocks",
-			   r->name, first->pos.file, first->pos.line);
+		diag_error_of(a->diags, r->name, r->pos,
+			      "this jail is defined at %s:%u already: join the two blocks",
+			      first->pos.file, first->pos.line);
 	}
 }
 

@@ -47,23 +47,6 @@ struct resolver {
 	size_t nvalues, bytes;      /* made by expansion so far */
 };
 
-void conf_warn_once(struct diags *d, struct pos pos, const char *fmt, ...)
-{
-	struct str text = {0};
-	va_list ap;
-	va_start(ap, fmt);
-	str_vaddf(&text, fmt, ap);
-	va_end(ap);
-	bool known = false;
-	for (size_t i = 0; i < d->n && !known; i++)
-		known = d->v[i].level == DIAG_WARNING && str_eq(d->v[i].text, str_text(&text));
-	if (!known && d->n < DIAG_MAX / 2)
-		diag_warn(d, pos, "%s", str_text(&text));
-	else
-		d->warnings += !known;
-	str_done(&text);
-}
-
 bool conf_name_is_jid(const char *name)
 {
 	char *end;
@@ -112,7 +95,7 @@ static void warn_global(struct resolver *r, const struct entry *e, const struct 
 	for (; i < c->nwildcards && c->wildcard[i] < e->record; i++) {
 		if (!c->record[c->wildcard[i]].global)
 			continue;
-		conf_warn_once(
+		diag_warn_once(
 		    r->diags, p->pos,
 		    "\"%s\" below the blocks %s what %s:%u says; FreeBSD 15 would put it "
 		    "above them: move it there, or into \"* { }\"",
@@ -137,17 +120,17 @@ static bool clash(struct resolver *r, const struct conf_param *p)
 static void apply(struct resolver *r, const struct conf_param *p, size_t record)
 {
 	if (clash(r, p)) {
-		diag_error(r->diags, p->pos,
-			   "%s: variable \"$%s\" cannot have the same name as a parameter.",
-			   r->jail->block, p->name);
+		diag_error_of(r->diags, r->jail->block, p->pos,
+			      "variable \"$%s\" cannot have the same name as a parameter.",
+			      p->name);
 		return;
 	}
 	struct entry *e = find_entry(r, p->name, p->id);
 	if (!e) {
 		e = new_entry(r, p);
 	} else if (e->immutable) {
-		diag_error(r->diags, p->pos, "%s: cannot redefine parameter \"%s\".",
-			   r->jail->block, e->name);
+		diag_error_of(r->diags, r->jail->block, p->pos, "cannot redefine parameter \"%s\".",
+			      e->name);
 		return;
 	} else {
 		warn_global(r, e, p, record);
@@ -255,21 +238,21 @@ static size_t prepare(struct resolver *r, const struct entry *e, const struct co
 		const char *name = s->part[i].text;
 		struct entry *target = lookup(r, name);
 		if (!target) {
-			diag_error(r->diags, s->pos, "%s: %s: variable \"%s\" not found", jail,
-				   e->name, name);
+			diag_error_of(r->diags, jail, s->pos, "%s: variable \"%s\" not found",
+				      e->name, name);
 			return 0;
 		}
 		if (target->state == BUSY) {
-			diag_error(r->diags, s->pos, "%s: %s: variable loop", jail, name);
+			diag_error_of(r->diags, jail, s->pos, "%s: variable loop", name);
 			return 0;
 		}
 		if (target->state == BAD || !expand(r, target, depth + 1))
 			return 0;
 		if (target->nvalues != 1 && s->nparts != 1) {
-			diag_error(r->diags, s->pos,
-				   "%s: %s: array cannot be substituted inline (\"$%s\" has %zu "
-				   "values)",
-				   jail, e->name, name, target->nvalues);
+			diag_error_of(r->diags, jail, s->pos,
+				      "%s: array cannot be substituted inline (\"$%s\" has %zu "
+				      "values)",
+				      e->name, name, target->nvalues);
 			return 0;
 		}
 		n = target->nvalues;
@@ -306,8 +289,9 @@ static bool add_values(struct resolver *r, struct entry *e, const struct conf_st
 	}
 	const char *text = s->nparts == 1 ? s->part->text : concatenate(r, s);
 	if (!text) {
-		diag_error(r->diags, s->pos, "%s: %s: variables make this longer than %d MiB",
-			   r->jail->block, e->name, MAX_TEXT / 1024 / 1024);
+		diag_error_of(r->diags, r->jail->block, s->pos,
+			      "%s: variables make this longer than %d MiB", e->name,
+			      MAX_TEXT / 1024 / 1024);
 		return false;
 	}
 	e->value[e->nvalues++] = (struct conf_value){text, s->pos};
@@ -328,8 +312,8 @@ static bool expand_values(struct resolver *r, struct entry *e, unsigned depth)
 		return false;
 	r->nvalues += total;
 	if (r->nvalues > MAX_VALUES) {
-		diag_error(r->diags, e->pos, "%s: %s: variables make more than %d values",
-			   r->jail->block, e->name, MAX_VALUES);
+		diag_error_of(r->diags, r->jail->block, e->pos,
+			      "%s: variables make more than %d values", e->name, MAX_VALUES);
 		return false;
 	}
 	e->value = arena_alloc(&r->jail->arena, total * sizeof(*e->value));
@@ -346,8 +330,8 @@ static bool expand(struct resolver *r, struct entry *e, unsigned depth)
 	if (e->state != FRESH)
 		return e->state == DONE;
 	if (depth > MAX_DEPTH) {
-		diag_error(r->diags, e->pos, "%s: %s: more than %d variables inside one another",
-			   r->jail->block, e->name, MAX_DEPTH);
+		diag_error_of(r->diags, r->jail->block, e->pos,
+			      "%s: more than %d variables inside one another", e->name, MAX_DEPTH);
 		e->state = BAD;
 		return false;
 	}
@@ -398,13 +382,13 @@ static bool check_known(struct resolver *r, const struct entry *e, enum conf_pur
 		return false;
 	const char *near = param_suggest(e->name);
 	if (str_prefix(e->name, "allow."))
-		conf_warn_once(r->diags, e->pos, "%s is not known here and allows nothing%s%s%s",
+		diag_warn_once(r->diags, e->pos, "%s is not known here and allows nothing%s%s%s",
 			       e->name, near ? " (did you mean \"" : "", near ? near : "",
 			       near ? "\"?)" : "");
 	else
-		diag_error(r->diags, e->pos, "%s: unknown parameter \"%s\"%s%s%s", r->jail->block,
-			   e->name, near ? " (did you mean \"" : "", near ? near : "",
-			   near ? "\"?)" : "");
+		diag_error_of(r->diags, r->jail->block, e->pos, "unknown parameter \"%s\"%s%s%s",
+			      e->name, near ? " (did you mean \"" : "", near ? near : "",
+			      near ? "\"?)" : "");
 	return false;
 }
 

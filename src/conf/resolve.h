@@ -11,8 +11,4 @@ bool conf_name_is_jid(const char *name);
  * against one another. */
 void conf_check_values(struct conf_jail *j, enum conf_purpose purpose, bool sound, struct diags *d);
 
-/* A warning that is the same for many jails is given once, and none takes the room that faults
- * need: half of what diags hold is theirs. */
-void conf_warn_once(struct diags *d, struct pos pos, const char *fmt, ...) PRINTF(3, 4);
-
 #endif

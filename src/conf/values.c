@@ -27,7 +27,7 @@ static void fault(struct checker *k, struct pos pos, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vaddf(&text, fmt, ap);
 	va_end(ap);
-	diag_error(k->diags, pos, "%s: %s", k->jail->block, str_text(&text));
+	diag_error_of(k->diags, k->jail->block, pos, "%s", str_text(&text));
 	str_done(&text);
 }
 
@@ -216,7 +216,7 @@ static void check_ruleset(struct checker *k, const struct conf_setting *s,
 			  const struct conf_value *v)
 {
 	if (!str_eq(v->text, "4") && !str_eq(v->text, "0"))
-		conf_warn_once(k->diags, v->pos,
+		diag_warn_once(k->diags, v->pos,
 			       "%s %s: there is one set of devices here, that of ruleset 4",
 			       s->name, v->text);
 }
@@ -289,7 +289,7 @@ static void check_class(struct checker *k, const struct conf_setting *s)
 	else if (p->class == REFUSED && !says_nothing(k, s))
 		fault(k, s->pos, "%s is refused: %s", s->name, p->text);
 	else if (p->class == WITHOUT_EFFECT && !says_nothing(k, s))
-		conf_warn_once(k->diags, s->pos, "%s has no effect: %s", s->name, p->text);
+		diag_warn_once(k->diags, s->pos, "%s has no effect: %s", s->name, p->text);
 }
 
 /* Values that must agree. */
@@ -356,7 +356,7 @@ static void check_inherit(struct checker *k)
 	}
 	enum param_id other = four ? P_IP6 : P_IP4;
 	if (four != six && !conf_is_set(j, other))
-		conf_warn_once(k->diags, pos,
+		diag_warn_once(k->diags, pos,
 			       "%s = inherit shares the whole of the host's network, %s as well: "
 			       "write %s = inherit too, or give the jail addresses",
 			       name, param_get(other)->name, param_get(other)->name);
@@ -474,12 +474,12 @@ static void check_agreement(struct checker *k)
 	if (n && conf_sys(j, P_VNET) != SYS_NEW && conf_sys(j, P_IP4) != SYS_INHERIT)
 		fault(k, conf_pos(j, P_VNET_INTERFACE), "vnet.interface needs vnet: add \"vnet;\"");
 	if (conf_bool(j, P_ALLOW_MOUNT) && conf_int(j, P_ENFORCE_STATFS) >= 2)
-		conf_warn_once(
+		diag_warn_once(
 		    k->diags, conf_pos(j, P_ALLOW_MOUNT),
 		    "allow.mount has no effect while enforce_statfs is 2, its default: add "
 		    "enforce_statfs = 1;");
 	if (conf_bool(j, P_EXEC_SYSTEM_JAIL_USER) && !conf_string(j, P_EXEC_JAIL_USER))
-		conf_warn_once(k->diags, conf_pos(j, P_EXEC_SYSTEM_JAIL_USER),
+		diag_warn_once(k->diags, conf_pos(j, P_EXEC_SYSTEM_JAIL_USER),
 			       "exec.system_jail_user has no effect without exec.jail_user");
 }
 
