@@ -476,7 +476,7 @@ static int remove_elements(struct net *n, const struct record *r, struct ng_err 
 	if (rc == 0 && own.n && rules_change(n, &own, NULL, NULL, &gone) < 0)
 		rc = rules_delete_each(n, &own, err);
 	strv_done(&own);
-	int flushed = rules_flush_addresses(ips, addresses_of(r, ips, ARRAY_SIZE(ips)), &gone);
+	int flushed = rules_flush_addresses(n, ips, addresses_of(r, ips, ARRAY_SIZE(ips)), &gone);
 	if (rc == 0 && flushed < 0) {
 		*err = gone;
 		rc = flushed;
@@ -526,9 +526,9 @@ int net_update(struct net *n, const struct record *r, const struct net_jail *nj,
 	int rc = rules_change(n, &gone, &come, r->link, err);
 	/* A jail that is listed for the first time loses all that the default permitted. */
 	if (rc == 0 && lists(&come))
-		rc = rules_flush_addresses(ips, nips, err);
+		rc = rules_flush_addresses(n, ips, nips, err);
 	else if (rc == 0)
-		rc = rules_flush_elements(&gone, err);
+		rc = rules_flush_elements(n, &gone, err);
 	strv_done(&gone);
 	strv_done(&come);
 	return rc;

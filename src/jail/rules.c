@@ -188,8 +188,6 @@ int rules_delete_each(struct net *n, const struct strv *del, struct ng_err *err)
 /* --- connections --- */
 
 struct flush {
-	const struct ip *ips;
-	size_t nips;
 	const struct nft_elem *elem;
 	size_t nelems;
 };
@@ -197,33 +195,23 @@ struct flush {
 static bool concerns(const struct ct_flow *f, void *arg)
 {
 	const struct flush *want = arg;
-	for (size_t i = 0; i < want->nips; i++)
-		if (ip_eq(&f->src, &want->ips[i]) || ip_eq(&f->dst, &want->ips[i]) ||
-		    ip_eq(&f->reply_src, &want->ips[i]) || ip_eq(&f->reply_dst, &want->ips[i]))
-			return true;
 	for (size_t i = 0; i < want->nelems; i++)
 		if (elem_covers(&want->elem[i], f))
 			return true;
 	return false;
 }
 
-static int flush(struct flush *want, struct ng_err *err)
+/* Over the socket that elements are changed over: closing another one after elements were deleted
+ * would wait (nl_close_later). */
+int rules_flush_addresses(struct net *n, const struct ip *ips, size_t nips, struct ng_err *err)
 {
-	struct nl nl;
-	int rc = nl_open(&nl, NETLINK_NETFILTER);
-	if (rc < 0)
-		return err_sys(err, rc, "connection tracking");
-	rc = ct_flush(&nl, concerns, want, err);
-	nl_close(&nl);
+	int rc = 0;
+	for (size_t i = 0; i < nips && rc == 0; i++)
+		rc = ct_flush_address(&n->filter, &ips[i], err);
 	return rc < 0 ? err_prefix(err, "connection tracking") : 0;
 }
 
-int rules_flush_addresses(const struct ip *ips, size_t n, struct ng_err *err)
-{
-	return n ? flush(&(struct flush){.ips = ips, .nips = n}, err) : 0;
-}
-
-int rules_flush_elements(const struct strv *lines, struct ng_err *err)
+int rules_flush_elements(struct net *n, const struct strv *lines, struct ng_err *err)
 {
 	if (!lines->n)
 		return 0;
@@ -233,5 +221,6 @@ int rules_flush_elements(const struct strv *lines, struct ng_err *err)
 		if (is_elem(lines->v[i]) &&
 		    elem_parse(lines->v[i] + strlen(ELEM_UNDO), &elem[want.nelems]) == 0)
 			want.nelems++;
-	return flush(&want, err);
+	int rc = ct_flush(&n->filter, concerns, &want, err);
+	return rc < 0 ? err_prefix(err, "connection tracking") : 0;
 }

@@ -26,8 +26,8 @@ const char *rules_claimed(const struct record *r, const char *line);
 int rules_delete_each(struct net *n, const struct strv *del, struct ng_err *err);
 
 /* Ends the connections of these addresses. */
-int rules_flush_addresses(const struct ip *ips, size_t n, struct ng_err *err);
+int rules_flush_addresses(struct net *n, const struct ip *ips, size_t nips, struct ng_err *err);
 /* Ends the connections that the elements (lines as above) permitted. */
-int rules_flush_elements(const struct strv *lines, struct ng_err *err);
+int rules_flush_elements(struct net *n, const struct strv *lines, struct ng_err *err);
 
 #endif

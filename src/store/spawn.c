@@ -1,8 +1,6 @@
 #include <fcntl.h>
 #include <sched.h>
-#include <signal.h>
 #include <string.h>
-#include <sys/prctl.h>
 #include <sys/wait.h>
 #include "store/tools.h"
 #include "sys/mount.h"
@@ -18,9 +16,8 @@ static void child(const char *const *argv, int out, int report)
 {
 	struct failure f = {STEP_NAMESPACE, 0};
 
-	/* It writes into a folder that the next run would clear if we were killed: it goes too. */
-	if (prctl(PR_SET_PDEATHSIG, SIGTERM) < 0 || dup2(out, STDOUT_FILENO) < 0 ||
-	    dup2(out, STDERR_FILENO) < 0 || unshare(CLONE_NEWNS) < 0) {
+	if (dup2(out, STDOUT_FILENO) < 0 || dup2(out, STDERR_FILENO) < 0 ||
+	    unshare(CLONE_NEWNS) < 0) {
 		f.code = errno;
 	} else {
 		f.code = -mount_private();
@@ -35,12 +32,11 @@ static void child(const char *const *argv, int out, int report)
 	_exit(127);
 }
 
-/* Splits what comes into lines: noted or collected. One is kept for an error's text: the first that
- * apt and its kin mark as an error, else the last. */
+/* Splits what comes into lines: noted or collected; the last one is kept for an error's text. */
 struct listener {
 	struct store *s;
 	struct str *out;
-	struct str line, kept;
+	struct str line, last;
 };
 
 static void end_line(struct listener *l)
@@ -49,12 +45,9 @@ static void end_line(struct listener *l)
 		return;
 	if (l->s && l->s->note)
 		l->s->note(l->s->note_arg, l->line.s);
-	if (!str_prefix(str_text(&l->kept), "E: ")) {
-		str_done(&l->kept);
-		l->kept = l->line;
-		l->line = (struct str){0};
-	}
-	str_done(&l->line);
+	str_done(&l->last);
+	l->last = l->line;
+	l->line = (struct str){0};
 }
 
 static void hear(struct listener *l, const char *data, size_t n)
@@ -72,7 +65,7 @@ static void hear(struct listener *l, const char *data, size_t n)
 static void listener_done(struct listener *l)
 {
 	str_done(&l->line);
-	str_done(&l->kept);
+	str_done(&l->last);
 }
 
 static int conclude(const char *const *argv, const char *package, int status,
@@ -86,7 +79,7 @@ static int conclude(const char *const *argv, const char *package, int status,
 		return err_set(err, EINTR, "%s was ended by signal %d", argv[0], WTERMSIG(status));
 	if (WEXITSTATUS(status) != 0)
 		return err_set(err, EIO, "%s failed with status %d: %.1024s", argv[0],
-			       WEXITSTATUS(status), str_text(&l->kept));
+			       WEXITSTATUS(status), str_text(&l->last));
 	return 0;
 }
 

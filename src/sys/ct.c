@@ -143,3 +143,52 @@ int ct_flush(struct nl *nl, bool (*match)(const struct ct_flow *f, void *arg), v
 	}
 	return r < 0 ? r : d.flows;
 }
+
+/* By address */
+
+/* Which parts of a tuple count; the kernel's numbers, which are in none of its headers. */
+#define FILTER_SOURCE 1U
+
+static void flush_message(struct nl_batch *b, uint16_t tuple, uint16_t flags, const struct ip *ip)
+{
+	struct nfgenmsg head = {.nfgen_family = AF_INET, .version = NFNETLINK_V0};
+	nl_message(b, ct_type(IPCTNL_MSG_CT_DELETE), 0, &head, sizeof head);
+	size_t t = nl_nest(b, tuple), addr = nl_nest(b, CTA_TUPLE_IP);
+	nl_attr(b, CTA_IP_V4_SRC, ip->bytes, ip_size(ip));
+	nl_nest_end(b, addr);
+	nl_nest_end(b, t);
+	size_t filter = nl_nest(b, CTA_FILTER);
+	nl_attr_u32(b, flags, FILTER_SOURCE);
+	nl_nest_end(b, filter);
+}
+
+static int flush_by_kernel(struct nl *nl, const struct ip *ip, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	nl_begin(&b);
+	flush_message(&b, CTA_TUPLE_ORIG, CTA_FILTER_ORIG_FLAGS, ip);
+	flush_message(&b, CTA_TUPLE_REPLY, CTA_FILTER_REPLY_FLAGS, ip);
+	return nl_send(nl, &b, NULL, err);
+}
+
+static bool touches(const struct ct_flow *f, void *arg)
+{
+	const struct ip *ip = arg;
+	return ip_eq(&f->src, ip) || ip_eq(&f->reply_src, ip);
+}
+
+/* The kernel's way is ten times as fast where its table is large. It is not for IPv6, for which
+ * Linux (6.18) has the comparison upside down and deletes all but what was asked for; and before
+ * 6.11 it could delete nothing but one flow or all. */
+int ct_flush_address(struct nl *nl, const struct ip *ip, struct ng_err *err)
+{
+	struct ng_err unable = {0};
+	int r = ip->family == AF_INET ? flush_by_kernel(nl, ip, &unable) : -EOPNOTSUPP;
+	if (r == -EINVAL || r == -EOPNOTSUPP) {
+		struct ip copy = *ip;
+		r = ct_flush(nl, touches, &copy, err);
+	} else if (r < 0) {
+		*err = unable;
+	}
+	return r < 0 ? r : 0;
+}

@@ -16,6 +16,8 @@ struct ct_flow {
 /* Removes every entry for which match() is true; returns how many, or -errno. One dump. */
 int ct_flush(struct nl *nl, bool (*match)(const struct ct_flow *f, void *arg), void *arg,
 	     struct ng_err *err) MUST_CHECK;
+/* Removes every flow that `ip` began or answered, under whatever address the other side sees it. */
+int ct_flush_address(struct nl *nl, const struct ip *ip, struct ng_err *err) MUST_CHECK;
 
 /* One message of the kernel's as bytes. False: not a flow, or not well-formed. For tests. */
 bool ct_parse(const struct nlmsghdr *h, struct ct_flow *out) MUST_CHECK;

@@ -169,6 +169,31 @@ static void test_more_flows_than_one_answer_holds(void **state)
 	assert_int_equal(ct_flush(&nl, by_dport, &port, &err), 0);
 }
 
+static void test_flush_by_address(void **state)
+{
+	(void)state;
+	struct ip target, host6;
+	autoclose int sink = bound(SOCK_DGRAM, AF_INET, 5300);
+	assert_int_equal(ip_parse("127.0.0.8", &target), 0);
+	assert_int_equal(ip_parse("::1", &host6), 0);
+	send_udp(AF_INET, 4010, "127.0.0.8", 5356);
+	send_udp(AF_INET, 4011, "127.0.0.7", 5356);
+	send_udp(AF_INET, 4012, "127.0.0.9", 53);
+	send_udp(AF_INET6, 4013, "::1", 5356);
+	assert_int_equal(ct_flush_address(&nl, &target, &err), 0);
+	assert_null(find(IPPROTO_UDP, AF_INET, 4010, 5356));
+	assert_non_null(find(IPPROTO_UDP, AF_INET, 4011, 5356));
+	assert_non_null(find(IPPROTO_UDP, AF_INET, 4012, 53));
+	assert_int_equal(ct_flush_address(&nl, &host6, &err), 0);
+	assert_null(find(IPPROTO_UDP, AF_INET6, 4013, 5356));
+	assert_non_null(find(IPPROTO_UDP, AF_INET, 4011, 5356));
+	/* What it began goes, and what was redirected to it. */
+	assert_int_equal(ip_parse("127.0.0.1", &target), 0);
+	assert_int_equal(ct_flush_address(&nl, &target, &err), 0);
+	assert_null(find(IPPROTO_UDP, AF_INET, 4011, 5356));
+	assert_null(find(IPPROTO_UDP, AF_INET, 4012, 53));
+}
+
 int main(void)
 {
 	ENTER_NAMESPACES(CLONE_NEWNET);
@@ -177,6 +202,7 @@ int main(void)
 	    cmocka_unit_test(test_ipv6_flow),
 	    cmocka_unit_test(test_redirected_flow_shows_its_target),
 	    cmocka_unit_test(test_tcp_flow),
+	    cmocka_unit_test(test_flush_by_address),
 	    cmocka_unit_test(test_more_flows_than_one_answer_holds),
 	};
 	struct nl route;
