@@ -5,7 +5,7 @@ PREFIX = /usr/local
 DESTDIR =
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all deps check demo install format check-format sanitize fuzz clean
+.PHONY: all deps check demo install format check-format sanitize fuzz bench clean
 
 all: $(BUILD)/build.ninja
 	@$(NINJA)
@@ -45,6 +45,12 @@ sanitize: deps
 FUZZ_SECONDS = 60
 fuzz: deps
 	@tests/fuzz/run $(FUZZ_SECONDS)
+
+# Against the floor and the peers, which it installs: bench/run --list names the lines.
+LINES =
+bench: deps
+	@$(MAKE) --no-print-directory all
+	@bench/run --build $(BUILD) $(LINES)
 
 clean:
 	rm -rf $(BUILD) build-gcc build-clang build-sanitize build-fuzz
