@@ -312,6 +312,7 @@ static bool leads_to_a_dead_pair(struct net *n, const struct ip *ip)
 static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err *err)
 {
 	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct ng_err again = {0};
 	int rc = tell_duplicate(n, nj, err);
 	if (rc != -EEXIST)
 		return rc;
@@ -321,12 +322,16 @@ static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err
 		struct ipnet to = whole(&a->ip);
 		if (!a->range)
 			continue;
-		if (!leads_to_a_dead_pair(n, &a->ip))
-			return rc;
-		rtnl_replace_route(&b, &to, NULL, nj->index);
+		/* What stood in the way may have gone by now: the same once more. */
+		if (leads_to_a_dead_pair(n, &a->ip))
+			rtnl_replace_route(&b, &to, NULL, nj->index);
+		else
+			rtnl_add_route(&b, &to, NULL, nj->index);
 	}
-	*err = (struct ng_err){0};
-	return nl_send(&n->route, &b, NULL, err);
+	rc = nl_send(&n->route, &b, NULL, &again);
+	if (rc != -EEXIST)
+		*err = again;
+	return rc;
 }
 
 static void remove_proxies(struct net *n, const struct strv *undo)
