@@ -1,6 +1,7 @@
 /* What every verb says in the same way. */
 #include "cmd/cmd.h"
 
+#include <ctype.h>
 #include <stdarg.h>
 #include <stdio.h>
 #include "base/mem.h"
@@ -69,7 +70,7 @@ int usage(const struct cmd *c)
 void help_page(const struct cmd *c)
 {
 	print_usage(stdout, c);
-	printf("\n%s.\n", c->summary);
+	printf("\n%c%s.\n", toupper((unsigned char)*c->summary), c->summary + 1);
 	if (c->help && *c->help)
 		printf("\n%s", c->help);
 }
