@@ -48,7 +48,7 @@ static int outside_mtu(struct net *n, struct ng_err *err)
 
 int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_err *err)
 {
-	*n = (struct net){.route.fd = -1, .filter.fd = -1, .state = s};
+	*n = (struct net){.state = s};
 	int rc_ = nl_open(&n->route, NETLINK_ROUTE);
 	if (rc_ == 0)
 		rc_ = nl_open(&n->filter, NETLINK_NETFILTER);
@@ -65,15 +65,13 @@ int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_
 
 void net_done(struct net *n)
 {
-	if (n->filter.fd >= 0 && n->host && n->host->deleted)
+	if (n->host && n->host->deleted)
 		nl_close_later(&n->filter);
-	if (n->filter.fd >= 0)
-		nl_close(&n->filter);
-	if (n->route.fd >= 0)
-		nl_close(&n->route);
+	nl_close(&n->filter);
+	nl_close(&n->route);
 	range_done(n);
 	free(n->warning);
-	*n = (struct net){.route.fd = -1, .filter.fd = -1};
+	*n = (struct net){0};
 }
 
 /* --- forwarding --- */
@@ -111,7 +109,11 @@ static int see_learnt(const struct rtnl_route *r, void *arg)
 static int keep_learnt_routes(struct net *n, struct ng_err *err)
 {
 	struct learnt l = {0};
-	int rc = rtnl_each_route(&n->route, AF_INET6, see_learnt, &l, err);
+	int rc;
+	do {
+		*err = (struct ng_err){0};
+		rc = rtnl_each_route(&n->route, AF_INET6, see_learnt, &l, err);
+	} while (rc == -EAGAIN);
 	for (unsigned i = 0; i < l.n && rc >= 0; i++) {
 		char ifname[IFNAMSIZ], path[sizeof IP6_CONF + IFNAMSIZ + 16];
 		if (!if_indextoname((unsigned)l.index[i], ifname))
@@ -251,8 +253,6 @@ static int add_link(struct net *n, const struct net_jail *nj, const char *name, 
 	rtnl_set_up(b, nj->index);
 	for (size_t i = 0; i < nj->naddrs; i++) {
 		const struct net_addr *a = &nj->addr[i];
-		if (!a->range)
-			continue;
 		struct ipnet to = whole(&a->ip);
 		rtnl_add_route(b, &to, NULL, nj->index);
 		if (!a->proxy)
@@ -282,8 +282,7 @@ static int tell_duplicate(struct net *n, const struct net_jail *nj, struct ng_er
 	for (size_t i = 0; i < count; i++) {
 		for (size_t k = 0; k < nj->naddrs; k++) {
 			ip_text(&nj->addr[k].ip, text);
-			if (nj->addr[k].range && !r[i].dead && r[i].link &&
-			    !str_eq(r[i].link, nj->link) &&
+			if (!r[i].dead && r[i].link && !str_eq(r[i].link, nj->link) &&
 			    (strv_has(&r[i].ip4, text) || strv_has(&r[i].ip6, text)))
 				rc = err_set(err, EADDRINUSE, "%s is the address of jail \"%s\"",
 					     text, r[i].name);
@@ -320,8 +319,6 @@ static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err
 	for (size_t i = 0; i < nj->naddrs; i++) {
 		const struct net_addr *a = &nj->addr[i];
 		struct ipnet to = whole(&a->ip);
-		if (!a->range)
-			continue;
 		/* What stood in the way may have gone by now: the same once more. */
 		if (leads_to_a_dead_pair(n, &a->ip))
 			rtnl_replace_route(&b, &to, NULL, nj->index);
@@ -407,14 +404,6 @@ int net_inside(const struct net_jail *nj, struct ng_err *err)
 		bool *via = a->ip.family == AF_INET ? &via4 : &via6;
 		struct ipnet own = whole(&a->ip), gateway = whole(&a->gateway);
 		struct ipnet everything = {.addr.family = a->ip.family};
-		if (!a->range) {
-			/* lo has these two without being told. */
-			static const struct ip one6 = {AF_INET6, {[15] = 1}};
-			static const struct ip one4 = {AF_INET, {127, 0, 0, 1}};
-			if (!ip_eq(&a->ip, &one4) && !ip_eq(&a->ip, &one6))
-				rtnl_add_address(&b, 1, &own);
-			continue;
-		}
 		rtnl_add_address(&b, INSIDE, &own);
 		if (!*via) {
 			rtnl_add_route(&b, &gateway, NULL, INSIDE);

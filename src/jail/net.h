@@ -48,7 +48,7 @@ struct net_jail {
 	int index;    /* of that link */
 	struct net_addr {
 		struct ip ip;
-		const struct net_range *range; /* NULL: a loopback address, for lo inside */
+		const struct net_range *range;
 		struct ip gateway;
 		bool proxy; /* an address of a network of the host's: proxied, not NATed */
 	} * addr;
@@ -68,6 +68,8 @@ void net_jail_done(struct net_jail *nj);
  * for net_write_hosts. */
 int net_addresses(struct net *n, const struct conf_jail *j, struct ip *ips, size_t max,
 		  struct ng_err *err) MUST_CHECK;
+/* Is any of them `auto`? */
+bool net_wants_lease(const struct conf_jail *j);
 /* An address that some jail is configured with: no lease may take it. To be told before net_plan.
  */
 void net_reserve(struct net *n, const struct ip *ip);

@@ -88,7 +88,7 @@ static int redirect(struct plan *p, const struct conf_rdr *r, const struct net_a
 	for (size_t i = 0; i < p->nj->naddrs && rc == 0; i++) {
 		const struct net_addr *a = &p->nj->addr[i];
 		char own[IP_TEXT], gateway[IP_TEXT];
-		if (a->range && a->ip.family == to->ip.family)
+		if (a->ip.family == to->ip.family)
 			rc = add(p, "self%c %s . %s : %s", digit(&to->ip), ip_text(&a->ip, own),
 				 text, ip_text(&to->gateway, gateway));
 	}
@@ -118,17 +118,18 @@ static int plan_rdr(struct plan *p, struct arena *arena)
 {
 	struct conf_rdr r;
 	const char *why;
-	bool any = false, redirected[2] = {false, false};
+	bool redirected[2] = {false, false};
 	int rc = 0;
 
 	if (value_rdr(arena, p->value->text, &r, &why) < 0)
 		return err_set(p->err, EINVAL, "%s", why);
+	if (!p->nj->naddrs)
+		return err_set(
+		    p->err, EINVAL,
+		    "the jail has no address to redirect to; give it one: ip4.addr = auto");
 	for (size_t i = 0; i < p->nj->naddrs && rc == 0; i++) {
 		const struct net_addr *a = &p->nj->addr[i];
 		bool *first = &redirected[a->ip.family == AF_INET6];
-		if (!a->range)
-			continue;
-		any = true;
 		if (a->proxy || !ip_is_private(&a->ip))
 			rc = open_port(p, &r, a);
 		if (rc == 0 && !a->proxy && !*first) {
@@ -136,10 +137,6 @@ static int plan_rdr(struct plan *p, struct arena *arena)
 			rc = redirect(p, &r, a);
 		}
 	}
-	if (rc == 0 && !any)
-		return err_set(
-		    p->err, EINVAL,
-		    "the jail has no address to redirect to; give it one: ip4.addr = auto");
 	return rc;
 }
 
@@ -185,7 +182,7 @@ static int connect_peer(struct plan *p, const struct conf_connect *c, const stru
 		span_text(peer->to, to);
 	for (size_t i = 0; i < p->nj->naddrs && rc == 0; i++) {
 		const struct net_addr *a = &p->nj->addr[i];
-		if (!a->range || (peer->to && peer->to->addr.family != a->ip.family))
+		if (peer->to && peer->to->addr.family != a->ip.family)
 			continue;
 		ip_text(&a->ip, src);
 		if (!c->nports)
@@ -254,7 +251,7 @@ static int plan_source(struct plan *p)
 		    "the outside interface first");
 	for (size_t i = 0; i < p->nj->naddrs && rc == 0; i++) {
 		const struct net_addr *a = &p->nj->addr[i];
-		if (a->range && !a->proxy && a->ip.family == source.family)
+		if (!a->proxy && a->ip.family == source.family)
 			rc = add(p, "source%c %s : %s", digit(&source), ip_text(&a->ip, own),
 				 ip_text(&source, text));
 	}
@@ -268,9 +265,8 @@ static int list_all(struct plan *p)
 	char text[IP_TEXT];
 	int rc = 0;
 	for (size_t i = 0; i < p->nj->naddrs && rc == 0; i++)
-		if (p->nj->addr[i].range)
-			rc = add(p, "listed%c %s", digit(&p->nj->addr[i].ip),
-				 ip_text(&p->nj->addr[i].ip, text));
+		rc = add(p, "listed%c %s", digit(&p->nj->addr[i].ip),
+			 ip_text(&p->nj->addr[i].ip, text));
 	return rc;
 }
 

@@ -45,6 +45,7 @@ struct plan {
 	const struct conf_jail *jail;
 	struct net_jail *out;
 	unsigned autos; /* of this family so far */
+	bool start;     /* the jail is to start: what it needs is to be made */
 	struct ng_err *err;
 };
 
@@ -59,12 +60,22 @@ static int refuse_taken(struct plan *p, const struct net_addr *a)
 		    "this is the gateway of %s, the host's own address; choose another of "
 		    "that network",
 		    a->range->ifname);
-	if (a->range && range_host_has(p->net, &a->ip))
+	if (range_host_has(p->net, &a->ip))
 		return err_set(
 		    p->err, EADDRINUSE,
 		    "this is an address of the host itself, which would lose it; give the "
 		    "jail one of its own (ip4.addr = auto) and redirect ports to it (rdr)");
 	return 0;
+}
+
+/* net_prepare is to see to it, again if need be. */
+static void want(struct net *n, struct net_range *r, int family)
+{
+	bool needs6 = family == AF_INET6 && !n->host->need6;
+	if (needs6 || (r->ours && (!r->wanted || r->nmade < r->ngws)))
+		n->ready = false;
+	n->host->need6 |= needs6;
+	r->wanted = true;
 }
 
 static int plan_address(struct plan *p, int family, const struct conf_addr *c)
@@ -73,23 +84,18 @@ static int plan_address(struct plan *p, int family, const struct conf_addr *c)
 	struct range_place place;
 	const char *ifname = c->ifname ? c->ifname : conf_string(p->jail, P_INTERFACE);
 	bool automatic = !a.ip.family;
-	int rc = 0;
 
 	a.ip.family = family;
-	if (automatic || !ip_is_loopback(&a.ip)) {
-		rc = range_place(p->net, ifname, &a.ip, c->len, &place, p->err);
-		if (rc == 0 && automatic)
-			rc = range_lease(p->net, &place, p->jail->name, p->autos++, &a.ip, p->err);
-		if (rc < 0)
-			return rc;
-		a.range = place.range;
-		a.gateway = place.gw.addr;
-		a.proxy = place.proxy;
-		if (family == AF_INET6 && !p->net->host->need6) {
-			p->net->host->need6 = true;
-			p->net->ready = false;
-		}
-	}
+	int rc = range_place(p->net, ifname, &a.ip, c->len, &place, p->err);
+	if (rc == 0 && automatic)
+		rc = range_lease(p->net, &place, p->jail->name, p->autos++, &a.ip, p->err);
+	if (rc < 0)
+		return rc;
+	a.range = place.range;
+	a.gateway = place.gw.addr;
+	a.proxy = place.proxy;
+	if (p->start)
+		want(p->net, place.range, family);
 	rc = refuse_taken(p, &a);
 	if (rc < 0)
 		return rc;
@@ -126,19 +132,29 @@ static int plan_family(struct plan *p, int family, struct arena *arena)
 	return rc;
 }
 
-static int plan_addresses(struct net *n, const struct conf_jail *j, struct net_jail *out,
-			  struct ng_err *err)
+static int plan_addresses(struct net *n, const struct conf_jail *j, bool start,
+			  struct net_jail *out, struct ng_err *err)
 {
-	struct plan p = {.net = n, .jail = j, .out = out, .err = err};
+	struct plan p = {.net = n, .jail = j, .out = out, .start = start, .err = err};
 	struct arena arena = {0};
-	size_t before = n->nranges;
 	int rc = plan_family(&p, AF_INET, &arena);
 	if (rc == 0)
 		rc = plan_family(&p, AF_INET6, &arena);
-	if (n->nranges != before)
-		n->ready = false;
 	arena_done(&arena);
 	return rc;
+}
+
+bool net_wants_lease(const struct conf_jail *j)
+{
+	static const enum param_id ids[] = {P_IP4_ADDR, P_IP6_ADDR};
+	for (size_t i = 0; i < ARRAY_SIZE(ids); i++) {
+		size_t nvalues;
+		const struct conf_value *v = conf_list(j, ids[i], &nvalues);
+		for (size_t k = 0; k < nvalues; k++)
+			if (str_eq(v[k].text, "auto") || str_suffix(v[k].text, "|auto"))
+				return true;
+	}
+	return false;
 }
 
 int net_addresses(struct net *n, const struct conf_jail *j, struct ip *ips, size_t max,
@@ -146,10 +162,9 @@ int net_addresses(struct net *n, const struct conf_jail *j, struct ip *ips, size
 {
 	struct net_jail nj = {0};
 	size_t count = 0;
-	int rc = plan_addresses(n, j, &nj, err);
+	int rc = plan_addresses(n, j, false, &nj, err);
 	for (size_t i = 0; i < nj.naddrs && count < max && rc == 0; i++)
-		if (nj.addr[i].range)
-			ips[count++] = nj.addr[i].ip;
+		ips[count++] = nj.addr[i].ip;
 	net_jail_done(&nj);
 	return rc < 0 ? rc : (int)count;
 }
@@ -183,7 +198,6 @@ static bool inherits(const struct conf_jail *j, enum param_id id)
 int net_plan(struct net *n, const struct conf_jail *j, int jid, net_lookup *lookup, void *arg,
 	     struct net_jail *out, struct ng_err *err)
 {
-	bool routed = false;
 	(void)jid;
 
 	*out = (struct net_jail){
@@ -197,12 +211,10 @@ int net_plan(struct net *n, const struct conf_jail *j, int jid, net_lookup *look
 				       "remove ip4 = inherit and ip6 = inherit");
 		return 0;
 	}
-	int rc = plan_addresses(n, j, out, err);
+	int rc = plan_addresses(n, j, true, out, err);
 	if (rc == 0)
 		rc = permit_plan(n, j, lookup, arg, out, err);
-	for (size_t i = 0; i < out->naddrs; i++)
-		routed |= out->addr[i].range != NULL;
-	if (rc == 0 && routed)
+	if (rc == 0 && out->naddrs)
 		rc = next_link(n, out, err);
 	if (rc < 0)
 		net_jail_done(out);

@@ -61,6 +61,18 @@ static int see_address(const struct rtnl_address *a, void *arg)
 	return 0;
 }
 
+static int see_addresses(struct net *n, struct ng_err *err)
+{
+	int rc;
+	/* Again, where somebody else changed them meanwhile. */
+	do {
+		n->host->naddrs = 0;
+		*err = (struct ng_err){0};
+		rc = rtnl_each_address(&n->route, see_address, n->host, err);
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
 int range_host_has(const struct net *n, const struct ip *ip)
 {
 	for (size_t i = 0; i < n->host->naddrs; i++)
@@ -102,6 +114,7 @@ static int open_rc(struct net *n, const struct rcconf *rc, struct ng_err *err)
 				continue;
 		}
 		struct net_range *r = add_range(n, rci->name, true);
+		r->wanted = true;
 		for (size_t k = 0; k < rci->naddrs; k++)
 			if (rci->addr[k].len < ip_bits(&rci->addr[k].addr))
 				add_gateway(r, &rci->addr[k]);
@@ -138,7 +151,7 @@ int range_open(struct net *n, const struct rcconf *rc, struct ng_err *err)
 	n->host->gateway_enable = rc && rc->gateway_enable;
 	int rc_ = leases_open(&n->host->leases, n->state->root, err);
 	if (rc_ == 0)
-		rc_ = rtnl_each_address(&n->route, see_address, n->host, err);
+		rc_ = see_addresses(n, err);
 	if (rc_ == 0)
 		rc_ = open_rc(n, rc, err);
 	if (rc_ < 0)
@@ -194,7 +207,11 @@ static int network_taken(struct net *n, const struct ipnet *net, struct ng_err *
 			if (ipnet_overlap(&n->range[i]->gw[k], net))
 				return 1;
 	struct taken t = {.net = net};
-	int rc = rtnl_each_route(&n->route, net->addr.family, see_route, &t, err);
+	int rc;
+	do {
+		*err = (struct ng_err){0};
+		rc = rtnl_each_route(&n->route, net->addr.family, see_route, &t, err);
+	} while (rc == -EAGAIN);
 	return rc < 0 ? rc : t.yes;
 }
 

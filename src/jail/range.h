@@ -11,9 +11,10 @@
 /* One interface that jails hang on. */
 struct net_range {
 	char ifname[16];
-	bool ours;        /* newgate makes it; else it is the host's, and addresses are proxied */
-	struct ipnet *gw; /* our addresses there, with their networks' lengths */
-	size_t ngws;
+	bool ours;          /* newgate makes it; else it is the host's, and addresses are proxied */
+	struct ipnet *gw;   /* our addresses there, with their networks' lengths */
+	size_t ngws, nmade; /* the first nmade are known to be in place */
+	bool wanted;        /* by rc.conf, or by a jail that is to start: to be made */
 };
 
 struct host_address {

@@ -77,17 +77,19 @@ int range_make(struct net *n, int fd, struct strv *made, struct ng_err *err)
 	int rc = range_read_made(fd, made);
 	if (rc < 0)
 		return err_sys(err, rc, "/run/newgate/" RANGE_MADE);
-	for (size_t i = 0; i < n->nranges && rc == 0; i++)
-		for (size_t k = 0; k < n->range[i]->ngws && n->range[i]->ours && rc == 0; k++) {
-			const struct ipnet *gw = &n->range[i]->gw[k];
-			rc = make_gateway(n, n->range[i], gw, err);
-			snprintf(line, sizeof line, "%s %s", n->range[i]->ifname,
-				 ipnet_text(gw, text));
+	for (size_t i = 0; i < n->nranges && rc == 0; i++) {
+		struct net_range *r = n->range[i];
+		for (size_t k = 0; k < r->ngws && r->ours && r->wanted && rc == 0; k++) {
+			rc = make_gateway(n, r, &r->gw[k], err);
+			snprintf(line, sizeof line, "%s %s", r->ifname,
+				 ipnet_text(&r->gw[k], text));
 			if (rc == 0 && !strv_has(made, line)) {
 				strv_add(made, line);
 				str_addf(&added, "%s\n", line);
 			}
+			r->nmade = rc == 0 ? k + 1 : k;
 		}
+	}
 	if (added.len) {
 		int failed = fd_write_all(fd, added.s, added.len);
 		if (failed < 0 && rc == 0)

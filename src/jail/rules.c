@@ -90,6 +90,7 @@ int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct
 	*loaded = false;
 	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
 	if (rc == -ENOENT || (rc >= 0 && !str_eq(have, want))) {
+		*err = (struct ng_err){0};
 		rc = load(n, want, str_text(&rules), err);
 		*loaded = rc == 0;
 	}

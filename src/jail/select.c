@@ -299,24 +299,38 @@ static void survey_add(struct survey *s, const char *name, const char *hostname,
 	map_put(&s->seen, s->v[s->n - 1].name, strlen(name), 1);
 }
 
+/* Those that want a lease come after all others, whose addresses are not to be given away: they are
+ * put off to `later`, where there is one. */
+static void survey_jail(struct survey *s, const struct conf *c, const char *name,
+			struct strv *later)
+{
+	struct conf_jail j autodone(conf_jail_done) = {0};
+	struct diags d autodone(diags_done) = {0};
+	struct ng_err err = {0};
+	struct ip ips[MAX_ADDRESSES];
+	if (conf_resolve(c, name, CONF_FOR_STOP, &j, &d) < 0 || !*j.name ||
+	    map_get(&s->seen, j.name, strlen(j.name)))
+		return;
+	if (later && net_wants_lease(&j)) {
+		strv_add(later, name);
+		return;
+	}
+	int got = net_addresses(&s->e->host.net, &j, ips, MAX_ADDRESSES, &err);
+	for (int k = 0; k < got; k++)
+		net_reserve(&s->e->host.net, &ips[k]);
+	if (got > 0)
+		survey_add(s, j.name, conf_string(&j, P_HOST_HOSTNAME), ips, (size_t)got);
+}
+
 static void survey_configured(struct survey *s, const struct conf *c)
 {
 	size_t n;
+	struct strv later autodone(strv_done) = {0};
 	autofree const char **names = conf_names(c, &n);
-	for (size_t i = 0; i < n; i++) {
-		struct conf_jail j autodone(conf_jail_done) = {0};
-		struct diags d autodone(diags_done) = {0};
-		struct ng_err err = {0};
-		struct ip ips[MAX_ADDRESSES];
-		if (conf_resolve(c, names[i], CONF_FOR_STOP, &j, &d) < 0 || !*j.name ||
-		    map_get(&s->seen, j.name, strlen(j.name)))
-			continue;
-		int got = net_addresses(&s->e->host.net, &j, ips, MAX_ADDRESSES, &err);
-		for (int k = 0; k < got; k++)
-			net_reserve(&s->e->host.net, &ips[k]);
-		if (got > 0)
-			survey_add(s, j.name, conf_string(&j, P_HOST_HOSTNAME), ips, (size_t)got);
-	}
+	for (size_t i = 0; i < n; i++)
+		survey_jail(s, c, names[i], &later);
+	for (size_t i = 0; i < later.n; i++)
+		survey_jail(s, c, later.v[i], NULL);
 }
 
 static int survey_running(struct survey *s, struct ng_err *err)
