@@ -19,6 +19,7 @@ needs no helper processes, and waiting is waiting on a socket.
 
 import contextlib
 import ctypes
+import errno
 import json
 import os
 import re
@@ -29,6 +30,7 @@ import socket
 import struct
 import subprocess
 import tempfile
+import textwrap
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
@@ -135,6 +137,9 @@ class Vps:
     def close(self):
         """Ends the VPS, then looks whether anything is left."""
         for s in self._sockets:
+            # At once: a connection that says goodbye would keep its namespace for minutes.
+            with contextlib.suppress(OSError):
+                s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
         try:
             left = self.leftovers() if self.holder.poll() is None else ["the VPS ended by itself"]
@@ -162,20 +167,13 @@ class Vps:
             self.run("jail", "-R", "*")
 
     def leftovers(self):
-        left = []
-        for path in self.proc.iterdir():
-            if path.name.isdigit() and path.name != "1":
-                try:
-                    command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
-                    state = (path / "stat").read_text().rpartition(")")[2].split()[0]
-                except (FileNotFoundError, ProcessLookupError):
-                    continue
-                if state not in "ZX":
-                    left.append(f"process {path.name} ({command.strip()})")
+        left = [f"process {pid} ({command})" for pid, command in self.processes().items()
+                if not self.ends(pid)]
         for folder in ("jails", "jids", "slots", "ctl"):
             path = self.root / "run" / "newgate" / folder
             if path.is_dir():
-                left += [f"/run/newgate/{folder}/{name}" for name in os.listdir(path)]
+                left += [f"/run/newgate/{folder}/{name}" for name in os.listdir(path)
+                         if not name.startswith(".")]
         mounts = (self.proc / "1" / "mountinfo").read_text()
         left += [m for m in mounts.splitlines() if str(self.root) in m]
         self.wait_links_gone()
@@ -185,6 +183,25 @@ class Vps:
             if not any(p.is_dir() for p in base.iterdir()):
                 base.rmdir()
         return left
+
+    def processes(self):
+        """Those of the VPS but PID 1, by their pid there, with their command lines."""
+        found = {}
+        for path in self.proc.iterdir():
+            if path.name.isdigit() and path.name != "1":
+                with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+                    state = (path / "stat").read_text().rpartition(")")[2].split()[0]
+                    command = (path / "cmdline").read_bytes().replace(b"\0", b" ").decode()
+                    if state not in "ZX":
+                        found[int(path.name)] = command.strip()
+        return found
+
+    def ends(self, pid):
+        """Waits for a process that should be on its way out: some clean up when nobody waits."""
+        wait = ("import os, select, sys\ntry: fd = os.pidfd_open(int(sys.argv[1]))\n"
+                "except ProcessLookupError: sys.exit(0)\n"
+                "sys.exit(not select.select([fd], [], [], 5)[0])")
+        return self.run("/usr/bin/python3", "-c", wait, pid, status=None).returncode == 0
 
     def cgroup(self):
         """Our cgroup, or None: the one that appeared since and names this root."""
@@ -268,6 +285,23 @@ class Vps:
         return root
 
     # --- jails ---
+
+    def configure(self, text, rc=None, common='path = "/var/jails/$name"; persist;'):
+        """Writes /etc/jail.conf (and rc.conf), with what tests have in common before it, and makes a
+        root for each jail that has a block at the beginning of a line."""
+        self.write("/etc/jail.conf", f"{common}\n{textwrap.dedent(text)}")
+        if rc is not None:
+            self.write("/etc/rc.conf", textwrap.dedent(rc))
+        for name in re.findall(r"^(\w+) \{", textwrap.dedent(text), re.M):
+            if not self.path(f"/var/jails/{name}").exists():
+                self.busybox(f"/var/jails/{name}")
+
+    def start(self, *names):
+        """jail -c NAME …; the jails, or the one jail."""
+        for name in names:
+            self.run("jail", "-c", name)
+        jails = [self.jail(name) for name in names]
+        return jails[0] if len(jails) == 1 else jails
 
     def record(self, name):
         """/run/newgate/jails/NAME as a dictionary; a key that comes again makes a list."""
@@ -362,6 +396,39 @@ class Vps:
         if proto == "tcp":
             conn.close()
         return peer[0]
+
+    def accept(self, server):
+        """The next connection of a listening socket."""
+        conn, _ = server.accept()
+        conn.settimeout(PATIENCE)
+        self._sockets.append(conn)
+        return conn
+
+    def refused(self, where, proto, address, port):
+        """Tries, and returns the errno that the client gets. It must not get through."""
+        try:
+            client = self.connect(where, proto, address, port)
+            if proto == "udp":
+                client.send(b"there")
+                client.recv(64)
+        except TimeoutError:
+            raise Failed(f"{proto} to {address}:{port}: neither answered nor refused") from None
+        except OSError as e:
+            return e.errno
+        raise Failed(f"{proto} to {address}:{port} got through")
+
+    def dropped(self, where, proto, address, port, server, after):
+        """Tries, then calls after(), which sends something on the same way that arrives. By then the
+        first must have neither arrived at the server nor been answered."""
+        client = self.socket(where, proto, address)
+        client.setblocking(False)
+        if proto == "tcp":
+            assert client.connect_ex((address, port)) == errno.EINPROGRESS
+        else:
+            client.sendto(b"there", (address, port))
+        after()
+        ready = select.select([server, client], [client] if proto == "tcp" else [], [], 0)
+        return ready == ([], [], [])
 
     @staticmethod
     def _readable(server, client=None):
