@@ -139,6 +139,13 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_configured)"
 		fi
 		;;
+	check)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-v --json'
+		else
+			_newgate_files -f
+		fi
+		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;
 	destroy)
 		if [[ $cur == -* ]]; then

@@ -267,19 +267,12 @@ static void print_table(struct output *o)
 	fputs(str_text(&out), o->f);
 }
 
-int output_close(struct output *o)
+static void end_rows(struct output *o)
 {
-	int r = 0;
-
-	if (o->json) {
-		str_add(&o->text, o->nrows ? "}\n]}\n" : "]}\n");
-		fputs(str_text(&o->text), o->f);
-	} else {
+	if (o->json)
+		str_add(&o->text, o->nrows ? "}\n]" : "]");
+	else
 		print_table(o);
-	}
-	if (fflush(o->f) != 0 || ferror(o->f))
-		r = errno ? -errno : -EIO;
-
 	for (size_t i = 0; !o->json && i < o->nrows; i++) {
 		for (size_t k = 0; k < o->row[i].n; k++)
 			free(o->row[i].cell[k]);
@@ -287,6 +280,32 @@ int output_close(struct output *o)
 	}
 	free(o->row);
 	free(o->col);
+	o->row = NULL;
+	o->col = NULL;
+	o->nrows = o->ncols = 0;
+}
+
+void output_next(struct output *o, const char *rows)
+{
+	end_rows(o);
+	if (!o->json)
+		return;
+	str_add(&o->text, ", ");
+	str_add_json(&o->text, rows);
+	str_add(&o->text, ": [");
+}
+
+int output_close(struct output *o)
+{
+	int r = 0;
+
+	end_rows(o);
+	if (o->json) {
+		str_add(&o->text, "}\n");
+		fputs(str_text(&o->text), o->f);
+	}
+	if (fflush(o->f) != 0 || ferror(o->f))
+		r = errno ? -errno : -EIO;
 	str_done(&o->text);
 	free(o);
 	return r;

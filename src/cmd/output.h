@@ -19,6 +19,8 @@ void output_bytes(struct output *o, const char *field, const char *header,
 void output_bool(struct output *o, const char *field, const char *header, bool value);
 void output_list(struct output *o, const char *field, const char *header, const char *const *v,
 		 size_t n);
+/* Ends the table and begins another: in JSON one more field of the same object. */
+void output_next(struct output *o, const char *rows);
 int output_close(struct output *o); /* prints; 0, or -errno where writing failed */
 
 #endif

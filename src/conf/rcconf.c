@@ -154,6 +154,11 @@ static void assignment(struct reader *r)
 static void read_assignments(struct reader *r)
 {
 	struct lex *l = &r->lex;
+	if (memchr(l->p, '\0', (size_t)(l->end - l->p))) {
+		diag_error(r->diags, (struct pos){.file = l->pos.file},
+			   "a NUL byte is in this file: it is not text");
+		return;
+	}
 	for (int c; (c = lex_peek(l)) >= 0;) {
 		if (is_blank(c) || c == '\n' || c == ';')
 			lex_get(l);
@@ -349,6 +354,36 @@ static void get_interfaces(struct reader *r)
 		}
 }
 
+/* FreeBSD has more variables of these families than we read; those are meant. */
+static bool is_theirs(const char *name)
+{
+	static const char *const theirs[] = {"jail_conf",         "jail_confwarn",
+					     "pf_flags",          "pf_program",
+					     "pf_fallback_rules", "jail_parallel_start"};
+	for (size_t i = 0; i < ARRAY_SIZE(theirs); i++)
+		if (str_eq(name, theirs[i]))
+			return true;
+	return false;
+}
+
+static void warn_misspelt(struct reader *r)
+{
+	static const char *const ours[] = {"jail_enable",   "jail_list", "jail_reverse_stop",
+					   "pf_enable",     "pf_rules",  "cloned_interfaces",
+					   "gateway_enable"};
+	static const char *const family[] = {"jail_", "pf_", "cloned_", "gateway_"};
+	for (size_t i = 0; i < r->n; i++) {
+		const char *name = r->v[i].name, *near = NULL;
+		for (size_t k = 0; k < ARRAY_SIZE(family) && !near; k++)
+			if (str_prefix(name, family[k]) && !is_theirs(name))
+				near = str_nearest(name, ours, ARRAY_SIZE(ours));
+		if (near && !str_eq(near, name))
+			diag_warn(r->diags, r->v[i].pos,
+				  "%s: nothing reads this variable (did you mean \"%s\"?)", name,
+				  near);
+	}
+}
+
 static void understand(struct reader *r)
 {
 	struct rcconf *rc = r->rc;
@@ -358,8 +393,10 @@ static void understand(struct reader *r)
 	get_bool(r, "gateway_enable", &rc->gateway_enable);
 	const struct assignment *v = get(r, "jail_list");
 	size_t n;
-	if (v)
+	if (v) {
 		rc->jail_list = split(r, v->value, &n);
+		rc->jail_list_pos = v->pos;
+	}
 	v = get(r, "pf_rules");
 	if (v && *v->value != '/')
 		diag_error(r->diags, v->pos, "pf_rules %s: not an absolute pathname", v->value);
@@ -367,6 +404,7 @@ static void understand(struct reader *r)
 		rc->pf_rules = v->value;
 	get_cloned(r);
 	get_interfaces(r);
+	warn_misspelt(r);
 }
 
 void rcconf_read_text(struct rcconf *rc, const char *name, const char *text, size_t len,

@@ -1,6 +1,6 @@
 /* The few lines of rc.conf(5) that concern jails. Shell assignments only: NAME="value", comments,
  * continuation lines; anything that would need a shell to evaluate is a fault. Other variables are
- * left alone, without a word. */
+ * left alone, without a word, unless they look like one of ours misspelt. */
 #ifndef NG_CONF_RCCONF_H
 #define NG_CONF_RCCONF_H
 
@@ -22,7 +22,8 @@ struct rcconf {
 	struct arena arena;
 	bool jail_enable, jail_reverse_stop, pf_enable, gateway_enable;
 	const char **jail_list; /* NULL-terminated, or NULL */
-	const char *pf_rules;   /* default "/etc/pf.conf" */
+	struct pos jail_list_pos;
+	const char *pf_rules; /* default "/etc/pf.conf" */
 	struct rc_interface *interface;
 	size_t ninterfaces;
 };

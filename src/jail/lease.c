@@ -45,23 +45,38 @@ static void forget(struct leases *l, const char *jail)
 	l->stale++;
 }
 
-/* One line, without its newline. What makes no sense is passed over: the file can be edited. */
-static void read_line(struct leases *l, char *line)
+/* One line, without its newline. */
+struct line {
+	bool freed;
+	char *jail, *ifname;
+	struct ipnet net;
+};
+
+static bool parse_line(char *line, struct line *out)
 {
 	char *rest = line, *kind = strsep(&rest, " ");
-	struct ipnet net;
-
-	if (str_eq(kind, "free") && rest) {
-		forget(l, rest);
-		return;
+	*out = (struct line){.freed = str_eq(kind, "free")};
+	if (out->freed) {
+		out->jail = rest;
+		return rest != NULL;
 	}
-	char *ifname = strsep(&rest, " "), *addr = strsep(&rest, " ");
-	bool jail = str_eq(kind, "jail");
-	if ((!jail && !str_eq(kind, "net")) || !addr || ipnet_parse(addr, &net) < 0 ||
-	    jail != (rest != NULL))
+	out->ifname = strsep(&rest, " ");
+	char *addr = strsep(&rest, " ");
+	out->jail = rest;
+	return addr && ipnet_parse(addr, &out->net) == 0 &&
+	       str_eq(kind, out->jail ? "jail" : "net");
+}
+
+/* What makes no sense is passed over: the file can be edited. */
+static void read_line(struct leases *l, char *text)
+{
+	struct line line;
+	if (!parse_line(text, &line))
 		l->stale++;
+	else if (line.freed)
+		forget(l, line.jail);
 	else
-		remember(l, jail ? rest : NULL, ifname, &net);
+		remember(l, line.jail, line.ifname, &line.net);
 }
 
 /* Reads what the file holds beyond l->seen, whole lines alone: a last one without its newline is
@@ -221,4 +236,61 @@ int leases_free(struct leases *l, const char *jail, struct ng_err *err)
 		return err_sys(err, rc, "%s", l->path);
 	forget(l, jail);
 	return 0;
+}
+
+/* --- checking --- */
+
+static const struct lease *owner(const struct leases *l, const struct line *line)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].jail && !str_eq(l->v[i].jail, line->jail) &&
+		    str_eq(l->v[i].ifname, line->ifname) &&
+		    ip_eq(&l->v[i].net.addr, &line->net.addr))
+			return &l->v[i];
+	return NULL;
+}
+
+static void check_line(struct leases *l, char *text, struct pos pos, struct diags *d)
+{
+	autofree char *copy = mem_strdup(text);
+	struct line line;
+	if (!parse_line(copy, &line)) {
+		diag_error(
+		    d, pos,
+		    "\"%s\" is passed over: a line is net IF ADDR/LEN, jail IF ADDR NAME, or "
+		    "free NAME; mend it, or remove it",
+		    text);
+		return;
+	}
+	const struct lease *other = !line.freed && line.jail ? owner(l, &line) : NULL;
+	char addr[IP_TEXT];
+	if (other)
+		diag_error(d, pos, "%s has %s as well: remove this line, and %s gets another",
+			   other->jail, ip_text(&line.net.addr, addr), line.jail);
+	read_line(l, text);
+}
+
+void leases_check(const char *root, struct diags *d)
+{
+	struct str path = {0};
+	struct leases l = {.fd = -1};
+	autofree char *text = NULL;
+	size_t len = 0;
+
+	str_addf(&path, "%s/var/lib/newgate/leases", root);
+	l.path = str_take(&path);
+	struct pos pos = {.file = l.path};
+	int rc = file_read(l.path, &text, &len);
+	if (rc < 0 && rc != -ENOENT)
+		diag_error(d, pos, "%s", strerror(-rc));
+	else if (text && strlen(text) != len)
+		diag_error(d, pos, "a NUL byte is in this file: it is not text");
+	char *line = text;
+	for (char *end; line && (end = strchr(line, '\n')); line = end + 1) {
+		*end = '\0';
+		pos.line++;
+		pos.col = 1;
+		check_line(&l, line, pos, d);
+	}
+	leases_done(&l);
 }

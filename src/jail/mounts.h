@@ -53,6 +53,8 @@ struct mounts {
 /* Reads and checks `mount` and mount.fstab; nothing is mounted. `root` is the -R prefix. */
 int mounts_plan(struct mounts *m, const struct conf_jail *j, const struct store_layout *l,
 		const char *root, struct ng_err *err) MUST_CHECK;
+/* The same for its faults alone: every one of them, with its line. */
+void mounts_check(const struct conf_jail *j, const char *root, struct diags *d);
 /* In the parent, with the jail's user namespace: every detached mount that needs the host's rights.
  * run: ROOT/run/newgate. */
 int mounts_prepare(struct mounts *m, int run, int userns, struct ng_err *err) MUST_CHECK;

@@ -44,6 +44,37 @@ static void aligns_columns(void **arg)
 				  "müller   12   1023B  no       -\n");
 }
 
+/* Two tables, the second with nothing in it in JSON. */
+static char *printed_two(bool json)
+{
+	char *text = NULL;
+	size_t len = 0;
+	FILE *f = open_memstream(&text, &len);
+	struct output *o = output_open(f, json, "a");
+
+	output_row(o);
+	output_str(o, "name", "Name", "web");
+	output_next(o, "b");
+	for (int i = 0; i < 2; i++) {
+		output_row(o);
+		output_num(o, "n", "N", 1);
+	}
+	output_next(o, "c");
+	assert_int_equal(output_close(o), 0);
+	fclose(f);
+	return text;
+}
+
+static void has_several_tables(void **arg)
+{
+	autofree char *text = printed_two(false), *json = printed_two(true);
+
+	(void)arg;
+	assert_string_equal(text, "Name\nweb\nN\n1\n1\n");
+	assert_string_equal(json, "{\"a\": [\n  {\"name\": \"web\"}\n], \"b\": [\n"
+				  "  {\"n\": 1},\n  {\"n\": 1}\n], \"c\": []}\n");
+}
+
 static void writes_json(void **arg)
 {
 	autofree char *text = printed(true);
@@ -138,9 +169,10 @@ static void tells_a_full_disk(void **arg)
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(aligns_columns),        cmocka_unit_test(writes_json),
-	    cmocka_unit_test(no_rows_is_valid_json), cmocka_unit_test(rounds_sizes),
-	    cmocka_unit_test(fits_a_terminal),       cmocka_unit_test(tells_a_full_disk),
+	    cmocka_unit_test(aligns_columns),     cmocka_unit_test(writes_json),
+	    cmocka_unit_test(has_several_tables), cmocka_unit_test(no_rows_is_valid_json),
+	    cmocka_unit_test(rounds_sizes),       cmocka_unit_test(fits_a_terminal),
+	    cmocka_unit_test(tells_a_full_disk),
 	};
 	return cmocka_run_group_tests(tests, NULL, NULL);
 }
