@@ -2,13 +2,11 @@
 
 #include <arpa/inet.h>
 #include <string.h>
-#include <libmnl/libmnl.h>
 #include "base/macro.h"
 
 int nlread_each(const void *data, size_t len, int (*fn)(const struct nlmsghdr *h, void *arg),
 		void *arg)
 {
-	/* Not mnl_nlmsg_ok(): it takes a length above INT_MAX for a negative one, which fits. */
 	const char *p = data;
 	for (;;) {
 		const struct nlmsghdr *h = (const void *)p;
@@ -42,9 +40,11 @@ void nlread_attrs(const void *data, size_t len, const struct nlattr **tb, unsign
 {
 	memset(tb, 0, (max + 1) * sizeof *tb);
 	const char *p = data, *end = p + len;
-	while (mnl_attr_ok((const struct nlattr *)p, (int)(end - p))) {
+	while ((size_t)(end - p) >= NLA_HDRLEN) {
 		const struct nlattr *a = (const struct nlattr *)p;
-		unsigned type = mnl_attr_get_type(a);
+		if (a->nla_len < NLA_HDRLEN || a->nla_len > (size_t)(end - p))
+			break;
+		unsigned type = a->nla_type & NLA_TYPE_MASK;
 		if (type <= max)
 			tb[type] = a;
 		size_t step = NLA_ALIGN(a->nla_len);
