@@ -1,18 +1,20 @@
 #include "sys/nl.h"
 
 #include <fcntl.h>
+#include <sched.h>
+#include <signal.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/mman.h>
 #include <sys/socket.h>
-#include <sys/wait.h>
 #include "base/mem.h"
-#include "sys/missing.h"
 #include "sys/nlread.h"
 
 #define BATCH_FIRST 4096    /* what a batch starts with */
 #define RECEIVE (64 * 1024) /* the kernel fills at most half of it at a time */
 #define SEND_DEFAULT 100000 /* more needs a larger send buffer than the default one */
 #define SENTENCE 256
+#define HOLDER_STACK (32 * 1024)
 
 int nl_open(struct nl *nl, int proto)
 {
@@ -331,15 +333,37 @@ static void close_all_but(unsigned a, unsigned b)
 	close_range(high + 1, ~0U, 0);
 }
 
+struct holder {
+	int sock, pipe_rd;
+};
+
 /* Keeps the socket until the other end of the pipe is gone: with the caller's own reference, or
- * with the caller. */
-static NORETURN void hold(int fd, int pipe_rd)
+ * with the caller. It runs in the caller's memory, its errno included: none of this can fail. */
+static int hold(void *arg)
 {
+	const struct holder *h = arg;
 	char c;
-	close_all_but((unsigned)fd, (unsigned)pipe_rd);
-	while (read(pipe_rd, &c, 1) < 0 && errno == EINTR)
-		;
+	close_all_but((unsigned)h->sock, (unsigned)h->pipe_rd);
+	(void)!read(h->pipe_rd, &c, 1);
 	_exit(0);
+}
+
+/* A process of its own on a stack of its own, which it keeps. Without a signal at its end it is
+ * nobody's business: init's, once the caller is gone. No signal reaches it either. */
+static void make_holder(int sock, int pipe_rd)
+{
+	char *stack = mmap(NULL, HOLDER_STACK, PROT_READ | PROT_WRITE,
+			   MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+	if (stack == MAP_FAILED)
+		return;
+	struct holder *h = (struct holder *)(void *)stack;
+	*h = (struct holder){sock, pipe_rd};
+	sigset_t all, before;
+	sigfillset(&all);
+	sigprocmask(SIG_BLOCK, &all, &before);
+	if (clone(hold, stack + HOLDER_STACK, CLONE_VM, h) < 0)
+		munmap(stack, HOLDER_STACK);
+	sigprocmask(SIG_SETMASK, &before, NULL);
 }
 
 void nl_close_later(struct nl *nl)
@@ -347,22 +371,14 @@ void nl_close_later(struct nl *nl)
 	int ends[2];
 	if (nl->fd <= 0)
 		return;
-	if (pipe2(ends, O_CLOEXEC) < 0) {
-		nl_close(nl);
-		return;
-	}
-	/* The holder is a grandchild, so that it is nobody's zombie. The one in between borrows our
-	 * memory and costs next to nothing. Where no process can be made, closing just waits. */
-	pid_t pid = vfork();
-	if (pid == 0) {
-		struct clone_args args = {.exit_signal = SIGCHLD};
-		if (missing_clone3(&args) == 0)
-			hold(nl->fd, ends[0]);
-		_exit(0);
+	/* Where no process can be made, closing just waits. */
+	if (pipe2(ends, O_CLOEXEC) == 0) {
+		make_holder(nl->fd, ends[0]);
+		close(ends[0]);
+	} else {
+		ends[1] = -1;
 	}
 	nl_close(nl);
-	close(ends[0]);
-	close(ends[1]);
-	while (pid > 0 && waitpid(pid, NULL, 0) < 0 && errno == EINTR)
-		;
+	if (ends[1] >= 0)
+		close(ends[1]);
 }
