@@ -233,16 +233,12 @@ static int open_init(const struct record *r, int *out, struct ng_err *err)
 /* -1 where the host has no cgroup v2, and so the jail none. */
 static int open_cgroup(struct state *s, const struct record *r, int *out, struct ng_err *err)
 {
-	autoclose int base = cgroup_open_base(s->cgroup);
 	autofree char *name = state_name(r->name);
 
-	*out = -1;
-	if (base == -ENOENT)
-		return 0;
-	if (base < 0)
-		return err_sys(err, base, "cgroup %s", s->cgroup);
-	*out = openat(base, name, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return *out < 0 ? err_sys(err, errno, "cgroup %s/%s", s->cgroup, name) : 0;
+	*out = cgroup_open(s->cgroup, name);
+	if (*out < 0 && *out != -ENOENT)
+		return err_sys(err, *out, "cgroup %s/%s", s->cgroup, name);
+	return 0;
 }
 
 /* A process is born into a PID namespace; it cannot enter one. So we name the jail's for our next

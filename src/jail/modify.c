@@ -160,7 +160,7 @@ static int set_limits(struct job *j, const struct merged *m)
 	struct ng_err err = {0};
 	struct strv notes autodone(strv_done) = {0};
 	autofree char *file = state_name(j->rec.name);
-	autoclose int cg = e->host.cgroup < 0 ? -1 : cgroup_make(e->host.cgroup, file);
+	autoclose int cg = cgroup_open(e->host.state->cgroup, file);
 	int rc = limits_apply(cg, &m->jail, j->rec.path, &notes, &err);
 	if (rc == 0)
 		rc = limits_lift(cg, &m->jail, &err);

@@ -87,6 +87,15 @@ int cgroup_make(int base, const char *name)
 	return take_fd(&cg);
 }
 
+int cgroup_open(const char *base, const char *name)
+{
+	autoclose int top = open_mount();
+	if (top < 0)
+		return top;
+	autoclose int dir = open_dir(top, base);
+	return dir < 0 ? dir : open_dir(dir, name);
+}
+
 bool cgroup_has(int cg, const char *controller)
 {
 	char have[512];

@@ -12,6 +12,8 @@
 int cgroup_open_base(const char *name) MUST_CHECK;
 /* Makes (or finds, where it is empty) one jail's folder; a descriptor. */
 int cgroup_make(int base, const char *name) MUST_CHECK; /* -EBUSY: somebody is in it */
+/* The folder of a jail that runs, nothing being made. -ENOENT: it has none, or no v2 is mounted. */
+int cgroup_open(const char *base, const char *name) MUST_CHECK;
 bool cgroup_has(int cg, const char *controller);
 int cgroup_set(int cg, const char *file, const char *value) MUST_CHECK;
 int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at once */

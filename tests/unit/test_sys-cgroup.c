@@ -51,6 +51,10 @@ static void test_kill_everyone_inside(void **state)
 	assert_int_equal(cgroup_populated(cg), 1);
 	assert_int_equal(cgroup_wait_empty(cg, 0), -ETIMEDOUT);
 	assert_int_equal(cgroup_make(base, "mail"), -EBUSY);
+	autoclose int found = cgroup_open(name, "mail");
+	assert_int_equal(cgroup_populated(found), 1);
+	assert_int_equal(cgroup_open(name, "web"), -ENOENT);
+	assert_int_equal(cgroup_open("no-such-newgate", "mail"), -ENOENT);
 	assert_int_equal(cgroup_remove(base, "mail"), -EBUSY);
 	assert_int_equal(cgroup_kill(cg), 0);
 	assert_int_equal(cgroup_wait_empty(cg, 5000), 0);
