@@ -268,15 +268,21 @@ static int list(const struct options *o, struct input *in)
 	return tell_diags(&in->diags, false) ? 0 : 1;
 }
 
-/* Before anything is changed, all of it must make sense: of the jails in files, and of the one that
- * was described. */
+/* Before anything is changed, all of it must make sense: every jail of the files, or the one that
+ * was described. That one may lean on jails that run, of which run.h knows more; and a change of it
+ * need not say all. */
 static bool check(const struct options *o, struct input *in)
 {
-	if (o->run.op & (RUN_CREATE | RUN_MODIFY) &&
-	    !(o->run.op == RUN_MODIFY && o->run.command_line))
-		if (conf_check_all(&in->conf, &in->diags) < 0 && !in->diags.errors)
-			return false;
-	return tell_diags(&in->diags, !o->run.quiet);
+	struct conf_jail j autodone(conf_jail_done) = {0};
+	bool ok = true;
+	if (o->run.op & (RUN_CREATE | RUN_MODIFY)) {
+		if (!o->run.command_line)
+			ok = conf_check_all(&in->conf, &in->diags) == 0;
+		else if (o->run.op & RUN_CREATE)
+			ok = conf_resolve(&in->conf, block_name(&o->param), CONF_FOR_START, &j,
+					  &in->diags) == 0;
+	}
+	return tell_diags(&in->diags, !o->run.quiet) && ok;
 }
 
 static int work(struct options *o, struct input *in, const char *const *names, size_t n)

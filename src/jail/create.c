@@ -102,16 +102,20 @@ static int find_tree(struct host *h, const struct conf_jail *j, struct create *c
 	return c->layout.path ? check_path(c->layout.path, err) : 0;
 }
 
+/* One without a name is called by its number. */
+static void set_name(struct record *r, const struct conf_jail *j)
+{
+	struct str b = {0};
+	if (*j->name)
+		str_add(&b, j->name);
+	else
+		str_addf(&b, "%d", r->jid);
+	r->name = str_take(&b);
+}
+
 static void fill_record(struct record *r, const struct conf_jail *j, const struct create *c)
 {
 	const char *hostname = conf_string(j, P_HOST_HOSTNAME);
-	r->name = mem_strdup(j->name);
-	if (!*r->name) {
-		char jid[16];
-		snprintf(jid, sizeof(jid), "%d", r->jid);
-		free(r->name);
-		r->name = mem_strdup(jid);
-	}
 	r->since = time(NULL);
 	r->path = mem_strdup(conf_string(j, P_PATH));
 	r->hostname = mem_strdup(hostname ? hostname : r->name);
@@ -137,7 +141,8 @@ int create_claim(struct host *h, const struct conf_jail *j, net_lookup *lookup, 
 	int rc = host_net(h, err);
 	if (rc < 0 || (rc = state_claim_jid(h->state, j->name, j->jid, &r->jid, err)) < 0)
 		return rc;
-	if ((rc = state_claim_slot(h->state, j->name, &r->slot, err)) < 0 ||
+	set_name(r, j);
+	if ((rc = state_claim_slot(h->state, r->name, &r->slot, err)) < 0 ||
 	    (rc = net_plan(&h->net, j, r->jid, lookup, arg, &c->net, err)) < 0) {
 		state_release(h->state, r->jid, r->slot);
 		r->jid = 0;

@@ -5,6 +5,7 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
+#include <sys/fsuid.h>
 #include <sys/stat.h>
 #include "base/mem.h"
 #include "conf/files.h"
@@ -188,39 +189,45 @@ static const char *folder_of(const struct hook *h, int root, const struct jail_u
 	return fd < 0 ? "/" : u->home;
 }
 
-/* The log is the host's. Below the jail's root it is reached through the jail's own tree, where no
- * link may lead elsewhere. */
+#define LOG_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
+
+/* A log below the jail's root: reached through the jail's own tree, where no link may lead
+ * elsewhere, and as the jail's root, whose mount knows no other ids. */
+static int open_log_inside(const struct record *r, const char *path, struct ng_err *err)
+{
+	if (!r->pid)
+		return -ENOENT; /* there is no tree yet */
+	autoclose int tree = open_root(r, err);
+	if (tree < 0)
+		return tree;
+	uint32_t id = SLOT_BASE + r->slot * SLOT_IDS;
+	setfsgid(id);
+	setfsuid(id);
+	int fd = path_open_nolink(tree, path, LOG_FLAGS, 0666);
+	setfsuid(geteuid());
+	setfsgid(getegid());
+	return fd < 0 ? err_sys(err, fd, "exec.consolelog: %s in the jail", path) : fd;
+}
+
 int hook_log(const struct conf_jail *j, const struct record *r, const char *root, bool service,
 	     struct ng_err *err)
 {
-	const int flags = O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC | O_NONBLOCK;
 	const char *file = conf_string(j, P_EXEC_CONSOLELOG), *jail = conf_string(j, P_PATH);
 	struct str b autodone(str_done) = {0};
 	if (!file && !service)
 		return -1;
-	if (file)
+	if (file) {
 		str_add(&b, file);
-	else {
+	} else {
 		autofree char *name = state_name(j->name);
 		str_addf(&b, "/var/log/jail_%s_console.log", name);
 	}
 	size_t len = strlen(jail);
-	if (len > 1 && str_prefix(b.s, jail) && b.s[len] == '/') {
-		if (!r->pid)
-			return -1; /* there is no tree yet */
-		autoclose int tree = open_root(r, err);
-		if (tree < 0)
-			return -1;
-		int fd = path_open_nolink(tree, b.s + len, flags, 0666);
-		if (fd < 0)
-			err_sys(err, fd, "exec.consolelog: %s", b.s);
-		return fd < 0 ? -1 : fd;
-	}
+	if (len > 1 && str_prefix(b.s, jail) && b.s[len] == '/')
+		return open_log_inside(r, b.s + len, err);
 	autofree char *path = files_path(root, b.s);
-	int fd = open(path, flags, 0666);
-	if (fd < 0)
-		err_sys(err, errno, "exec.consolelog: %s", path);
-	return fd;
+	int fd = open(path, LOG_FLAGS, 0666);
+	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", path) : fd;
 }
 
 /* A directory of the host would be a way out of the jail's root. */

@@ -268,7 +268,8 @@ void job_timeout(struct job *j)
 		pidfd_signal(j->proc.pidfd, SIGKILL);
 		return;
 	}
-	if (j->wait == WAIT_HOST && j->e->interrupted)
+	/* FreeBSD leaves it running; nobody would know of it any more. */
+	if (j->wait == WAIT_HOST)
 		pidfd_signal(j->pidfd, SIGTERM);
 	macro_close(&j->pidfd);
 	j->pidfd = -1;

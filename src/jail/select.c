@@ -10,8 +10,9 @@ static struct job *find(struct engine *e, const char *who)
 	return i ? e->job[*i] : NULL;
 }
 
-/* What a jail of these operations may do; resolved when it is first looked at. */
-struct job *select_add(struct engine *e, const char *who, bool named)
+/* What a jail of these operations may do; resolved when it is first looked at. One that is only
+ * needed by another need not come down for that. */
+static struct job *add(struct engine *e, const char *who, bool named, bool only_up)
 {
 	unsigned op = e->o->op;
 	struct job *j = find(e, who);
@@ -24,7 +25,7 @@ struct job *select_add(struct engine *e, const char *who, bool named)
 	j->proc = (struct process){-1, -1};
 	j->rec.slot = SLOT_NONE;
 	bool restart = op & RUN_REMOVE && op & RUN_MODIFY;
-	bool down = op & (RUN_REMOVE | RUN_FORCE) && !restart;
+	bool down = op & (RUN_REMOVE | RUN_FORCE) && !restart && !only_up;
 	j->may_start = op & RUN_CREATE;
 	j->may_modify = op & RUN_MODIFY;
 	j->may_restart = restart;
@@ -33,6 +34,11 @@ struct job *select_add(struct engine *e, const char *who, bool named)
 	e->job[e->n++] = j;
 	map_put(&e->by_name, j->who, strlen(j->who), j->index);
 	return j;
+}
+
+struct job *select_add(struct engine *e, const char *who, bool named)
+{
+	return add(e, who, named, false);
 }
 
 static void tell(struct engine *e, const struct diags *d)
@@ -87,7 +93,7 @@ static int pull_needed(struct engine *e, struct job *j)
 	const struct conf_value *v = conf_list(&j->conf, P_DEPEND, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (conf_find(e->conf, v[i].text)) {
-			edge(e, j, select_add(e, v[i].text, false), false);
+			edge(e, j, add(e, v[i].text, false, true), false);
 			continue;
 		}
 		struct record r autodone(record_done) = {0};
@@ -102,7 +108,7 @@ static int pull_needed(struct engine *e, struct job *j)
 	if (dot) {
 		autofree char *parent = mem_strndup(j->who, (size_t)(dot - j->who));
 		if (conf_find(e->conf, parent))
-			edge(e, j, select_add(e, parent, false), true);
+			edge(e, j, add(e, parent, false, true), true);
 	}
 	return j->failed ? -EINVAL : 0;
 }
@@ -232,14 +238,14 @@ int select_jobs(struct engine *e, const char *const *names, size_t n)
 		if (o->op & (RUN_REMOVE | RUN_FORCE) && !(o->op & RUN_CREATE))
 			rc = match_running(e, names[i]);
 	}
+	if (rc == 0 && o->op & RUN_REMOVE && !(o->op & RUN_MODIFY))
+		pull_dependent(e);
 	/* Jobs are added while we walk: those pulled in pull in others. */
 	for (size_t i = 0; i < e->n; i++) {
 		resolve(e, e->job[i]);
 		if (e->job[i]->conf.name && o->op & RUN_CREATE && !e->job[i]->failed)
 			pull_needed(e, e->job[i]);
 	}
-	if (rc == 0 && o->op & RUN_REMOVE && !(o->op & RUN_MODIFY))
-		pull_dependent(e);
 	if (rc == 0 && o->op & (RUN_REMOVE | RUN_FORCE))
 		rc = pull_children(e);
 	for (size_t i = 0; i < e->n; i++) {
