@@ -12,7 +12,8 @@
  * - From the moment it is in the jail's mount namespace it opens nothing but what the jail's root
  * could have opened himself: it is the jail's root by then. The host's name service is asked
  * before, the jail's passwd(5) is read by ourselves (user.c).
- * - It gets PID 1's capabilities, filter and limits before it becomes the user.
+ * - It gets PID 1's capabilities, filter and limits before it becomes the user, and a session
+ * keyring of its own: the caller's would come along, with the host's keys on it.
  * - Should the command be /proc/self/exe, our executable runs inside; writing to it takes rights
  * over the host's ids, which no jail maps. What the terminal could be made to do by its descriptor
  * (TIOCSTI) the filter refuses. */
@@ -64,6 +65,9 @@ static int enter(const struct entry *e, struct ng_err *err)
 		return err_sys(err, r, "setns");
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
 		return err_sys(err, errno, "cannot become the jail's root");
+	r = ns_new_keyring();
+	if (r < 0)
+		return err_sys(err, r, "a session keyring of its own");
 	return hide(err);
 }
 
@@ -186,8 +190,9 @@ static int check_descriptors(struct ng_err *err)
 	return 0;
 }
 
-#define PATIENCE 10000 /* ms that PID 1 may take to answer: the jail's root could have stopped it \
-			*/
+#define PATIENCE                                                                         \
+	10000 /* ms that PID 1 may take to answer: the jail's root could have stopped it \
+	       */
 
 /* A connection to the jail's PID 1: as long as it is open, the jail does not end by itself. The
  * answer shows that PID 1 has put its root and its limits in place; before, entering would lead to
