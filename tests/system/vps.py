@@ -92,7 +92,6 @@ class Vps:
         for name in ("NEWGATE_INIT", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
-        self.cgroups_before = set(os.listdir(CGROUPS))
         self.outside = self._outside()
         self._sockets = []
         self._start()
@@ -151,6 +150,9 @@ class Vps:
                 os.killpg(self.holder.pid, signal.SIGKILL)
                 self.holder.wait()
             self.holder.stdout.close()
+            # After a failure the folders of its jails may be left; nobody is in them any more.
+            for path, _, _ in os.walk(CGROUPS / self.cgroup_name(), topdown=False):
+                os.rmdir(path)
         mounts = [m for m in Path("/proc/self/mountinfo").read_text().splitlines()
                   if str(self.folder) in m]
         shutil.rmtree(self.folder)
@@ -180,8 +182,6 @@ class Vps:
         base = self.cgroup()
         if base is not None:
             left += [f"cgroup {p}" for p in base.iterdir() if p.is_dir()]
-            if not any(p.is_dir() for p in base.iterdir()):
-                base.rmdir()
         return left
 
     def processes(self):
@@ -204,12 +204,9 @@ class Vps:
         return self.run("/usr/bin/python3", "-c", wait, pid, status=None).returncode == 0
 
     def cgroup(self):
-        """Our cgroup, or None: the one that appeared since and names this root."""
-        for name in sorted(set(os.listdir(CGROUPS)) - self.cgroups_before):
-            path = CGROUPS / name
-            if name == self.cgroup_name() and path.is_dir():
-                return path
-        return None
+        """Newgate's cgroup for this root, or None."""
+        path = CGROUPS / self.cgroup_name()
+        return path if path.is_dir() else None
 
     def cgroup_name(self):
         """"newgate-HASH", as jail/state.c has it: FNV-1a, 32 bits, of the root."""
