@@ -5,8 +5,10 @@
  * kernel (5.19) and the file systems can do that is not looked up but tried, once a boot for each
  * pair of file systems. */
 #include <fcntl.h>
+#include <sched.h>
 #include <stdio.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include <sys/xattr.h>
 #include "base/file.h"
 #include "base/mem.h"
@@ -37,20 +39,14 @@ static int pair_of(int layer, int stage, char *out, size_t size)
 	return 0;
 }
 
-/* Mounts, detached, what the jail would; `volatile` keeps the end of it from syncing the disk. */
-static int mount_layers(int lower, int top)
+/* In a process of its own, standing in the folder of the trial: kernels before 6.5 take only layers
+ * that are attached somewhere in the mount namespace, and the host's is not to see them. `volatile`
+ * keeps the end of the overlay from syncing the disk. */
+static int try_attached(int layer, int trial)
 {
-	char opt[3][64];
-
-	snprintf(opt[0], sizeof(opt[0]), "lowerdir=/proc/self/fd/%d", lower);
-	snprintf(opt[1], sizeof(opt[1]), "upperdir=/proc/self/fd/%d/upper", top);
-	snprintf(opt[2], sizeof(opt[2]), "workdir=/proc/self/fd/%d/work", top);
-	const char *const opts[] = {opt[0], opt[1], opt[2], "userxattr", "volatile", NULL};
-	return mount_new("overlay", "newgate", opts, 0);
-}
-
-static int try_mapped(int layer, int trial)
-{
+	static const char *const opts[] = {"lowerdir=lower",   "upperdir=top/upper",
+					   "workdir=top/work", "userxattr",
+					   "volatile",         NULL};
 	autoclose int userns = ns_user_fd(PROBE_BASE, PROBE_COUNT);
 	if (userns < 0)
 		return userns;
@@ -60,13 +56,31 @@ static int try_mapped(int layer, int trial)
 	autoclose int top = backend_mapped(trial, userns);
 	if (top < 0)
 		return top;
-	/* Root here has no id in the mapped layers; the jail's root has. */
-	int rc = caps_file_ids(PROBE_BASE);
-	if (rc < 0)
+	/* A descriptor would still mean the folder of the old namespace. */
+	int rc = fchdir(trial) < 0 || unshare(CLONE_NEWNS) < 0 ? -errno : mount_private();
+	if (rc < 0 || (rc = mount_attach(lower, AT_FDCWD, "lower")) < 0 ||
+	    (rc = mount_attach(top, AT_FDCWD, "top")) < 0)
 		return rc;
-	autoclose int mnt = mount_layers(lower, top);
-	rc = caps_file_ids(0);
-	return mnt < 0 ? mnt : rc;
+	/* Root here has no id in the mapped layers; the jail's root has. */
+	if ((rc = caps_file_ids(PROBE_BASE)) < 0)
+		return rc;
+	autoclose int mnt = mount_new("overlay", "newgate", opts, 0);
+	return mnt < 0 ? mnt : 0;
+}
+
+static int try_mapped(int layer, int trial)
+{
+	siginfo_t info;
+	autoclose int pidfd = -1;
+	pid_t pid = ns_fork(0, -1, &pidfd);
+	if (pid < 0)
+		return pid;
+	if (pid == 0)
+		_exit(-try_attached(layer, trial));
+	while (waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED) < 0)
+		if (errno != EINTR)
+			return -errno;
+	return info.si_code == CLD_EXITED ? -info.si_status : -EINTR;
 }
 
 static int try_layers(int layer, int stage, struct ng_err *err)
@@ -74,8 +88,10 @@ static int try_layers(int layer, int stage, struct ng_err *err)
 	if (mkdirat(stage, TRIAL, 0700) < 0)
 		return err_sys(err, errno, "making a folder");
 	autoclose int trial = openat(stage, TRIAL, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (trial < 0 || mkdirat(trial, "upper", 0755) < 0 || mkdirat(trial, "work", 0700) < 0)
-		return err_sys(err, errno, "making a folder");
+	static const char *const folders[] = {"upper", "work", "lower", "top"};
+	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
+		if (trial < 0 || mkdirat(trial, folders[i], 0755) < 0)
+			return err_sys(err, errno, "making a folder");
 	/* An overlay whose upper layer has no attributes mounts too, but forgets what it must know.
 	 */
 	int rc = fsetxattr(trial, "user.newgate", "", 0, 0) < 0 ? -errno : try_mapped(layer, trial);
