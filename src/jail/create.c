@@ -221,7 +221,15 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 		struct process *out, struct strv *notes, struct ng_err *err)
 {
 	int rc = find_tree(h, j, c, err);
-	if (rc < 0 || (rc = mounts_plan(&c->mounts, j, &c->layout, h->state->root, err)) < 0)
+	/* First of all: it writes the files that the jail's mounts are made of. */
+	if (rc < 0 || (rc = net_prepare(&h->net, err)) < 0)
+		return rc;
+	if (h->net.warning) {
+		strv_add(notes, h->net.warning);
+		free(h->net.warning);
+		h->net.warning = NULL;
+	}
+	if ((rc = mounts_plan(&c->mounts, j, &c->layout, h->state->root, err)) < 0)
 		return rc;
 	c->mounts.own_net = !c->net.inherit;
 	/* Before the child: what it mounts as /etc/resolv.conf is made here. */
