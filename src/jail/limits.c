@@ -111,7 +111,7 @@ int limits_apply(int cg, const struct conf_jail *j, const char *path, struct str
 		if (r.resource == RCTL_DISK)
 			strv_add(notes,
 				 "rctl: disk: a directory or an overlay has no quota: not limited");
-		else if (controller && (cg < 0 || !cgroup_has(cg, controller)))
+		else if (controller && (cg < 0 || !cgroup_want(cg, controller)))
 			lacks(notes, cg, controller);
 		else if (controller)
 			rc = apply_one(cg, &r, path, notes, err);

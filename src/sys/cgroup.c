@@ -42,24 +42,22 @@ static bool has_word(const char *list, const char *word)
 
 /* One by one: a controller that refuses (cpu, with real-time processes about) must not keep the
  * others from being handed down. */
-static void hand_down(int cg)
+static void hand_down(int cg, const char *const *controller, size_t n)
 {
-	char have[512], given[512];
-	if (fd_get(cg, "cgroup.controllers", have, sizeof have) < 0 ||
-	    fd_get(cg, "cgroup.subtree_control", given, sizeof given) < 0)
+	char given[512], add[64];
+	if (fd_get(cg, "cgroup.subtree_control", given, sizeof given) < 0)
 		return;
-	char *save, *word = strtok_r(have, " \n", &save);
-	for (; word; word = strtok_r(NULL, " \n", &save)) {
-		char add[64];
-		if (has_word(given, word))
+	for (size_t i = 0; i < n; i++) {
+		if (has_word(given, controller[i]))
 			continue;
-		snprintf(add, sizeof add, "+%s", word);
+		snprintf(add, sizeof add, "+%s", controller[i]);
 		(void)!fd_put(cg, "cgroup.subtree_control", add);
 	}
 }
 
 int cgroup_open_base(const char *name)
 {
+	static const char *const always[] = {"memory", "pids"};
 	autoclose int top = open_mount();
 	if (top < 0)
 		return top;
@@ -68,8 +66,8 @@ int cgroup_open_base(const char *name)
 	autoclose int base = open_dir(top, name);
 	if (base < 0)
 		return base;
-	hand_down(top);
-	hand_down(base);
+	hand_down(top, always, ARRAY_SIZE(always));
+	hand_down(base, always, ARRAY_SIZE(always));
 	return take_fd(&base);
 }
 
@@ -101,6 +99,18 @@ bool cgroup_has(int cg, const char *controller)
 	char have[512];
 	return fd_get(cg, "cgroup.controllers", have, sizeof have) >= 0 &&
 	       has_word(have, controller);
+}
+
+bool cgroup_want(int cg, const char *controller)
+{
+	if (cgroup_has(cg, controller))
+		return true;
+	autoclose int base = open_dir(cg, ".."), top = open_dir(cg, "../..");
+	if (top < 0)
+		return false;
+	hand_down(top, &controller, 1);
+	hand_down(base, &controller, 1);
+	return cgroup_has(cg, controller);
 }
 
 int cgroup_set(int cg, const char *file, const char *value)

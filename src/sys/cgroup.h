@@ -7,14 +7,17 @@
 #include "base/macro.h"
 
 /* Opens (making it) the folder `name` at the top of the cgroup v2 mount, wherever that is
- * (/sys/fs/cgroup, /sys/fs/cgroup/unified), with every available controller handed down. A
- * descriptor; -ENOENT: no cgroup v2 is mounted. */
+ * (/sys/fs/cgroup, /sys/fs/cgroup/unified), with the controllers that count memory and processes
+ * handed down, as systemd has them too. A descriptor; -ENOENT: no cgroup v2 is mounted. */
 int cgroup_open_base(const char *name) MUST_CHECK;
 /* Makes (or finds, where it is empty) one jail's folder; a descriptor. */
 int cgroup_make(int base, const char *name) MUST_CHECK; /* -EBUSY: somebody is in it */
 /* The folder of a jail that runs, nothing being made. -ENOENT: it has none, or no v2 is mounted. */
 int cgroup_open(const char *base, const char *name) MUST_CHECK;
 bool cgroup_has(int cg, const char *controller);
+/* The same, and where a jail has it not, hands it down from the top. Only for a jail that needs it:
+ * the host's own folders get it too, and cpu, say, then shares the processors out among them. */
+bool cgroup_want(int cg, const char *controller);
 int cgroup_set(int cg, const char *file, const char *value) MUST_CHECK;
 int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at once */
 int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
