@@ -3,6 +3,7 @@
 #include <stdio.h>
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "conf/files.h"
 #include "jail/query.h"
 #include "jail/state.h"
 
@@ -417,6 +418,15 @@ static bool take_option(struct jls *j, int opt)
 	}
 }
 
+/* Before the first jail since boot there is nothing to open, and a user may have no right to make
+ * it. */
+static bool none_yet(void)
+{
+	autofree char *path = files_path(cmd_root, "/run/newgate");
+
+	return access(path, F_OK) < 0 && errno == ENOENT;
+}
+
 static int jls_all(struct jls *j)
 {
 	autodone(state_done) struct state s = {.dir = -1};
@@ -424,6 +434,8 @@ static int jls_all(struct jls *j)
 	struct ng_err err = {0};
 	int status = 1;
 
+	if (none_yet())
+		return print_all(j);
 	if (state_open(&s, cmd_root, &err) < 0 || state_all(&s, &all, &j->nall, &err) < 0) {
 		warn_msg("%s", err.text);
 		return 1;

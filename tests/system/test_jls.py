@@ -50,6 +50,12 @@ def test_nothing_runs(vps):
     assert json.loads(out(vps, "--libxo", "json")) == {
         "__version": "2", "jail-information": {"jail": []}}
     assert out(vps, "-n") == ""
+    assert not vps.path("/run/newgate").exists()  # to look is not to make
+
+
+def test_everybody_may_look(two):
+    everybody = ["setpriv", "--reuid=65534", "--regid=65534", "--clear-groups", "jls", "name"]
+    assert two.run(*everybody).stdout.splitlines()[0] == "web"
 
 
 def test_usual_columns(two):
