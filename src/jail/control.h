@@ -37,6 +37,15 @@ int control_read(int sock, struct control_answer *out) MUST_CHECK;
 int control_ask(int sock, enum ctl_type type, uint32_t number) MUST_CHECK;
 /* CTL_STOP: what follows is the end of PID 1. */
 int control_stop(int sock, uint32_t ms) MUST_CHECK;
+/* What PID 1 tells of its services: CTL_QUERY is sent by control_query, the answer taken by
+ * control_services once the socket is readable. `last_failure` is the tag of the service that ended
+ * badly last, cut to its first word, with how; "" where none did. */
+struct control_services {
+	unsigned services, paused, restarts;
+	char last_failure[128];
+};
+int control_query(int sock) MUST_CHECK;
+int control_services(int sock, struct control_services *out) MUST_CHECK;
 /* Gives up the connection politely. 1: the jail goes on; 0: it was the last thing that kept the
  * jail alive, which ends. */
 int control_leave(int sock) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/fsuid.h>
 #include <sys/stat.h>
+#include "base/file.h"
 #include "base/mem.h"
 #include "conf/files.h"
 #include "jail/attach.h"
@@ -227,6 +228,12 @@ int hook_log(const struct conf_jail *j, const struct record *r, const char *root
 		return open_log_inside(r, b.s + len, err);
 	autofree char *path = files_path(root, b.s);
 	int fd = open(path, LOG_FLAGS, 0666);
+	/* The file that nobody chose must not be what keeps a jail from starting. */
+	if (fd < 0 && errno == ENOENT && !file) {
+		autofree char *folder = files_path(root, "/var/log");
+		(void)!file_mkdirs(folder, 0755);
+		fd = open(path, LOG_FLAGS, 0666);
+	}
 	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", path) : fd;
 }
 

@@ -41,6 +41,9 @@ void job_error(struct job *j, const char *fmt, ...)
 	va_start(ap, fmt);
 	str_vaddf(&b, fmt, ap);
 	va_end(ap);
+	/* What came first is the reason; the rest are consequences. */
+	if (!j->failed && j->conf.name)
+		state_set_failure(j->e->host.state, j->conf.name, str_text(&b));
 	j->failed = true;
 	j->e->sink->error(j->e->sink->arg, name_of(j), str_text(&b));
 }

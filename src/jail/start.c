@@ -162,9 +162,13 @@ static int finish(struct job *j)
 	write_jid(j);
 	if (!j->rec.persist && rc == 0) {
 		job_wait_end(j->proc.pidfd);
+		/* The end of `command` is the end that was wanted; else somebody will wonder. */
+		if (!conf_is_set(&j->conf, P_COMMAND))
+			job_note(j, "ended: nothing runs in it, and it is not persist");
 		return create_undo(&j->e->host, &j->rec, &err) < 0 ? job_told(j, &err) : 0;
 	}
 	j->rec.starting = false;
+	state_set_failure(j->e->host.state, j->rec.name, NULL);
 	return state_write(j->e->host.state, &j->rec, &err) < 0 ? job_told(j, &err) : 0;
 }
 

@@ -12,7 +12,7 @@
 
 #define RUN_DIR "/run/newgate"
 
-static const char *const folders[] = {"jails", "jids", "slots", "ctl", "locks"};
+static const char *const folders[] = {"jails", "jids", "slots", "ctl", "locks", "failed"};
 
 /* FNV-1a, to tell the cgroups of different -R prefixes apart. */
 static uint32_t hash(const char *s)
@@ -412,4 +412,27 @@ int state_lock(struct state *s, const char *name, struct ng_err *err)
 int state_trylock(struct state *s, const char *name, int *wait_fd, struct ng_err *err)
 {
 	return lock(s, name, LOCK_EX | LOCK_NB, wait_fd, err);
+}
+
+/* ---- the last failure ---- */
+
+void state_set_failure(struct state *s, const char *jail, const char *text)
+{
+	autofree char *path = entry("failed", jail);
+	if (!text) {
+		unlinkat(s->dir, path, 0);
+		return;
+	}
+	autoclose int fd =
+	    openat(s->dir, path, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC | O_NOFOLLOW, 0644);
+	if (fd >= 0 && fd_write_all(fd, text, strlen(text)) < 0)
+		unlinkat(s->dir, path, 0);
+}
+
+char *state_failure(struct state *s, const char *jail)
+{
+	autofree char *path = entry("failed", jail);
+	char text[1024];
+	ssize_t n = fd_get(s->dir, path, text, sizeof(text));
+	return n > 0 ? mem_strdup(text) : NULL;
 }

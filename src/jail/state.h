@@ -4,6 +4,7 @@
  *   jids/JID       symbolic link to ../jails/NAME: claims the number and finds the jail by it
  *   slots/N        the same: claims user ids N * 65536 + SLOT_BASE …
  *   ctl/JID        the socket on which the jail's PID 1 listens
+ *   failed/NAME    why the last start or stop of that jail failed
  *   last.jids, last.slots   the number given last
  *   locks/NAME     held (flock) while a command works on that jail
  * NAME is written as state_name() encodes it. Nothing here is synced to the disk: after a crash of
@@ -85,6 +86,11 @@ int state_claim_slot(struct state *s, const char *name, uint32_t *slot,
 void state_release(struct state *s, int jid, uint32_t slot); /* 0, SLOT_NONE: none */
 /* Removes claims that no record backs and no command is working on. */
 int state_sweep(struct state *s, struct ng_err *err) MUST_CHECK;
+
+/* The reason why a jail's last start or stop failed; NULL: forget it. What cannot be written is not
+ * worth a second complaint. */
+void state_set_failure(struct state *s, const char *jail, const char *text);
+char *state_failure(struct state *s, const char *jail) MUST_CHECK; /* or NULL; the caller frees */
 
 /* Waits for and holds the jail's lock; close the descriptor to let go. */
 int state_lock(struct state *s, const char *name, struct ng_err *err) MUST_CHECK;

@@ -4,6 +4,7 @@
 
 #include <stdbool.h>
 #include <stddef.h>
+#include <stdint.h>
 #include "base/macro.h"
 
 /* Opens (making it) the folder `name` at the top of the cgroup v2 mount, wherever that is
@@ -23,6 +24,12 @@ int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at onc
 int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
 /* Waits until nobody is left inside, at most `ms` (-1: for ever). 0, -ETIMEDOUT, -errno. */
 int cgroup_wait_empty(int cg, int ms) MUST_CHECK;
+/* What those inside use. Where the controller is missing, processes are counted and memory is the
+ * sum of what they hold in memory, shared pages counted for each. 0 or -errno. */
+struct cgroup_usage {
+	uint64_t processes, memory, cpu_usec;
+};
+int cgroup_usage(int cg, struct cgroup_usage *out) MUST_CHECK;
 /* Removes the folder and those below it. -EBUSY while a process is left. */
 int cgroup_remove(int base, const char *name) MUST_CHECK;
 

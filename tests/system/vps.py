@@ -237,8 +237,13 @@ class Vps:
             out, err = p.communicate(input, timeout)
         except subprocess.TimeoutExpired:
             p.kill()
-            out, err = p.communicate()
-            raise Failed(f"{' '.join(map(str, argv))}: still running\n{out}{err}") from None
+            # What it left in the background may hold the pipes open for ever.
+            try:
+                out, err = p.communicate(timeout=1)
+            except subprocess.TimeoutExpired as e:
+                out, err = (e.stdout or b"").decode(), (e.stderr or b"").decode()
+            raise Failed(f"{' '.join(map(str, argv))}: still running, or a process that it left"
+                         f" holds its output\n{out}{err}") from None
         if status is not None and p.returncode != status:
             raise Failed(f"{' '.join(map(str, argv))}: exit status {p.returncode}\n{out}{err}")
         return subprocess.CompletedProcess(argv, p.returncode, out, err)
