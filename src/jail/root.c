@@ -259,7 +259,8 @@ static int open_file(int etc, int root, const char *name)
 	autoclose int made = openat(etc, name, O_CREAT | O_EXCL | O_NOFOLLOW | O_CLOEXEC, 0644);
 	if (made < 0)
 		return -errno;
-	return path_open_nolink(root, path.s, O_PATH, 0);
+	fd = openat(etc, name, O_PATH | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? -errno : fd;
 }
 
 static int etc_file(int root, int fd, const char *name, struct ng_err *err)
