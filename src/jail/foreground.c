@@ -36,16 +36,30 @@ void foreground_end(const struct foreground *f)
 	sigprocmask(SIG_SETMASK, &f->mask, NULL);
 }
 
+/* Has anything happened to the child since the stop that we know of? */
+static bool moved_on(pid_t child)
+{
+	siginfo_t si = {0};
+
+	return waitid(P_PID, (id_t)child, &si, WSTOPPED | WCONTINUED | WNOHANG | WNOWAIT) == 0 &&
+	       si.si_pid == child;
+}
+
 /* The child stopped, and we with it. An interactive shell inside has a process group of its own,
  * which had the terminal; it gets it back if the caller's shell gave it to us. */
 static void stop_too(const struct foreground *f, pid_t child)
 {
 	pid_t had = f->tty >= 0 ? tcgetpgrp(f->tty) : -1;
 
+	if (moved_on(child))
+		return;
 	kill(getpid(), SIGSTOP);
 	if (had > 0 && had != getpgrp() && had == getpgid(child) && tcgetpgrp(f->tty) == getpgrp())
 		tcsetpgrp(f->tty, had);
-	kill(child, SIGCONT);
+	/* What continued us continued the child as well if it went to our process group. To do it
+	 * twice would undo a Ctrl-Z that came since. */
+	if (!moved_on(child))
+		kill(child, SIGCONT);
 }
 
 /* A shell inside cannot hand the terminal back to us: our process group has no number there. */

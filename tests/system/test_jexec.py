@@ -283,6 +283,19 @@ def test_ignored_signals_stay_ignored(web):
     assert got.stdout == "alive\n"
 
 
+def test_stops_and_continues_with_the_command(web):
+    script = """
+import os, signal
+pid = os.spawnvp(os.P_NOWAIT, "jexec", ["jexec", "web", "sh", "-c", "kill -STOP $$; exit 4"])
+got, status = os.waitpid(pid, os.WUNTRACED)
+assert os.WIFSTOPPED(status), status
+os.kill(pid, signal.SIGCONT)
+got, status = os.waitpid(pid, os.WUNTRACED)
+assert os.WIFEXITED(status) and os.WEXITSTATUS(status) == 4, status
+"""
+    web.run("/usr/bin/python3", "-c", script)
+
+
 def test_caller_that_ignores_sigchld(web):
     script = "import os, signal; signal.signal(signal.SIGCHLD, signal.SIG_IGN);" \
              "os.execvp('jexec', ['jexec', 'web', 'sh', '-c', 'exit 3'])"
