@@ -57,7 +57,7 @@ static void resolve(struct engine *e, struct job *j)
 	struct diags d autodone(diags_done) = {0};
 	enum conf_purpose purpose =
 	    e->o->op & (RUN_CREATE | RUN_MODIFY) ? CONF_FOR_START : CONF_FOR_STOP;
-	if (j->conf.name || e->o->op & RUN_FORCE)
+	if (j->conf.name || j->failed || e->o->op & RUN_FORCE)
 		return;
 	if (conf_resolve(e->conf, j->who, purpose, &j->conf, &d) == -EINVAL) {
 		tell(e, &d);

@@ -150,9 +150,10 @@ static int dump(struct nl *nl, uint16_t type, const void *head, size_t len, stru
 		struct ng_err *err)
 {
 	autodone(nl_batch_done) struct nl_batch b = {0};
+	size_t had = c->n;
 	int r = -EAGAIN;
 	for (int i = 0; i < TRIES && r == -EAGAIN; i++) {
-		c->n = 0;
+		c->n = had;
 		nl_begin(&b);
 		nl_message(&b, type, NLM_F_DUMP, head, len);
 		r = nl_query(nl, &b, collect, c, err);
@@ -197,8 +198,12 @@ int rtnl_each_address(struct nl *nl, int (*fn)(const struct rtnl_address *a, voi
 {
 	autodone(collection_done) struct collection c = {.size = sizeof(struct rtnl_address),
 							 .add = add_address};
-	struct ifaddrmsg head = {.ifa_family = AF_UNSPEC};
-	int r = dump(nl, RTM_GETADDR, &head, sizeof head, &c, err);
+	/* One family at a time: newer kernels read each without the lock that the end of another
+	 * jail's network may hold for tens of milliseconds, but not both at once. */
+	struct ifaddrmsg inet = {.ifa_family = AF_INET}, inet6 = {.ifa_family = AF_INET6};
+	int r = dump(nl, RTM_GETADDR, &inet, sizeof inet, &c, err);
+	if (r == 0)
+		r = dump(nl, RTM_GETADDR, &inet6, sizeof inet6, &c, err);
 	for (size_t i = 0; i < c.n && r == 0; i++)
 		r = fn((const struct rtnl_address *)(void *)c.v + i, arg);
 	return r;
