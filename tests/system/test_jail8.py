@@ -1,9 +1,11 @@
 """jail(8): what it does, in which order, what it says, and what is left when it fails."""
 
+import ctypes
 import os
 import re
 import select
 import signal
+import struct
 import subprocess
 
 import pytest
@@ -347,9 +349,9 @@ def test_how_a_command_failed(host):
 
 def test_tools_of_freebsd(host):
     """What fails because Linux does not have it says what newgate has instead."""
-    conf(host, 'a { persist; exec.prestart = "ifconfig epair0 create"; }')
+    conf(host, 'a { persist; exec.prestart = "jib addm a em0"; }')
     got = host.run("jail", "-c", "a", status=1).stderr
-    assert "ifconfig epair0 create" in got and "ip4.addr" in got
+    assert "exec jib: No such file" in got and "ip4.addr" in got
 
 
 def test_timeouts(host):
@@ -408,18 +410,42 @@ def test_who_does_not_obey_is_killed(host, timeout):
     assert left(host) == []
 
 
+class Watch:
+    """What happens in folders, one event after the other (inotify)."""
+
+    def __init__(self, *folders):
+        libc = ctypes.CDLL(None, use_errno=True)
+        self.fd = libc.inotify_init1(os.O_CLOEXEC)
+        self.left = 0
+        for folder in folders:  # IN_CREATE, IN_DELETE, IN_MOVED_TO
+            assert libc.inotify_add_watch(self.fd, str(folder).encode(), 0x100 | 0x200 | 0x80) >= 0
+
+    def __enter__(self):
+        return self
+
+    def __exit__(self, *_):
+        os.close(self.fd)
+
+    def next(self, *others):
+        """Waits for an event; False where one of the other descriptors is ready first."""
+        if self.left == 0:
+            ready = select.select([self.fd, *others], [], [], PATIENCE)[0]
+            assert ready, "nothing happened"
+            if self.fd not in ready:
+                return False
+            data = os.read(self.fd, 65536)
+            while data:
+                size = struct.unpack_from("iIII", data)[3]
+                data = data[16 + size:]
+                self.left += 1
+        self.left -= 1
+        return True
+
+
 def wait_for(folder, name):
-    """Until the file is there; inotify tells."""
-    import ctypes
-    libc = ctypes.CDLL(None, use_errno=True)
-    fd = libc.inotify_init1(os.O_CLOEXEC)
-    assert libc.inotify_add_watch(fd, str(folder).encode(), 0x100 | 0x80) >= 0  # IN_CREATE, IN_MOVED_TO
-    try:
+    with Watch(folder) as watch:
         while not (folder / name).exists():
-            assert select.select([fd], [], [], PATIENCE)[0], f"{name} did not come"
-            os.read(fd, 4096)
-    finally:
-        os.close(fd)
+            watch.next()
 
 
 def test_remove_all(host):
@@ -660,6 +686,44 @@ def test_a_jail_that_ended_by_itself(host):
     assert host.run("jls", "jid", "name").stdout == "5 b\n"
     host.run("jail", "-r", "b")
     assert left(host) == []
+
+
+def kill_at(host, event, *argv):
+    """Runs a command and kills it when it has changed the state for the event-th time. False where it
+    ended before."""
+    run = host.path("/run/newgate")
+    with Watch(*(run / d for d in ("jails", "jids", "slots", "ctl"))) as watch:
+        p = host.popen(*argv, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        pidfd = os.pidfd_open(p.pid)
+        try:
+            for _ in range(event):
+                if not watch.next(pidfd):
+                    return p.wait(PATIENCE) < 0
+            p.kill()
+            p.wait(PATIENCE)
+            return True
+        finally:
+            os.close(pidfd)
+
+
+def test_killed_at_any_moment(host):
+    """Whatever a killed command leaves, the next one clears it, and works."""
+    conf(host, """persist; exec.start = "true"; exec.stop = "true"; interface = lo100;
+        a { ip4.addr = 10.100.0.2; rdr = "tcp 8080"; }  b { depend = a; ip4.addr = 10.100.0.3; }""")
+    host.run("jail", "-c")
+    host.run("jail", "-r", "*")
+    for argv in (["-c"], ["-rc"], ["-r", "*"]):
+        for event in range(1, 100):
+            if not kill_at(host, event, "jail", *argv):
+                break
+            host.run("jail", "-c" if event % 2 else "-rc")
+            assert sorted(names(host)) == ["a", "b"], (argv, event)
+            if argv == ["-c"]:
+                host.run("jail", "-r", "*")
+                assert left(host) == []
+        assert event > 5
+    host.run("jail", "-r", "*")
+    assert left(host) == [] and "8080" not in host.run("nft", "list", "ruleset").stdout
 
 
 # --- trees ---
