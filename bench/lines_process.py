@@ -9,7 +9,7 @@ from report import median
 def element(m, report, rounds):
     netns = m.add_netns("elements")
     within = ["nsenter", f"--net={netns}"]
-    run(*within, "nft", "-f", HERE.parent / "src/jail/rules.nft")
+    run(*within, "nft", "-f", HERE.parent / "src/net/rules.nft")
     # A line for each number of redirects that are there already.
     got = {int(n): (float(a), float(d)) for n, a, d in
            map(str.split, run(*within, m.tools / "elements").splitlines())}

@@ -12,7 +12,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 BASE = Path("/run/bench")
 CGROUP = Path("/sys/fs/cgroup/newgate-bench")
-# First id of the first jail's users, of newgate's as of the others' (jail/state.h).
+# First id of the first jail's users, of newgate's as of the others' (state/state.h).
 ID_BASE = 0x40000000
 PUBLIC = "203.0.113.10"
 

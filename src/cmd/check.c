@@ -13,7 +13,7 @@
 #include "conf/check.h"
 #include "conf/files.h"
 #include "conf/rcconf.h"
-#include "jail/lease.h"
+#include "net/lease.h"
 #include "jail/mounts.h"
 #include "store/store.h"
 

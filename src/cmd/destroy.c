@@ -6,7 +6,7 @@
 #include "cmd/edit.h"
 #include "cmd/storage.h"
 #include "conf/files.h"
-#include "jail/lease.h"
+#include "net/lease.h"
 
 static bool free_leases(const char *jail)
 {

@@ -11,7 +11,7 @@
 #include "conf/files.h"
 #include "conf/print.h"
 #include "conf/rcconf.h"
-#include "jail/run.h"
+#include "run/run.h"
 
 struct options {
 	struct run_options run;

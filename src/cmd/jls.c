@@ -4,8 +4,8 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "conf/files.h"
-#include "jail/query.h"
-#include "jail/state.h"
+#include "state/query.h"
+#include "state/state.h"
 
 enum show {
 	SHOW_HEADER = 1,   /* -h */

@@ -7,7 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/storage.h"
-#include "jail/overview.h"
+#include "run/overview.h"
 
 /* "3d4h", "12m5s": two units are as much as anyone reads. */
 static const char *span(int64_t s, char buf[static 32])

@@ -3,7 +3,7 @@
 #define NG_CMD_STORAGE_H
 
 #include "conf/jail.h"
-#include "jail/state.h"
+#include "state/state.h"
 #include "store/store.h"
 
 struct storage {

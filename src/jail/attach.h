@@ -3,7 +3,7 @@
 #define NG_JAIL_ATTACH_H
 
 #include <stdbool.h>
-#include "jail/state.h"
+#include "state/state.h"
 
 struct attach {
 	char *const *argv; /* NULL: the user's shell, interactive */

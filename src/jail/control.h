@@ -9,7 +9,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "jail/attach.h"
-#include "jail/state.h"
+#include "state/state.h"
 
 /* A connection, or -errno: -ECONNREFUSED, -ENOENT where PID 1 is gone. */
 int control_open(struct state *s, int jid) MUST_CHECK;

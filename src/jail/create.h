@@ -3,9 +3,9 @@
 #ifndef NG_JAIL_CREATE_H
 #define NG_JAIL_CREATE_H
 
-#include "jail/net.h"
+#include "net/net.h"
 #include "jail/spawn.h"
-#include "jail/state.h"
+#include "state/state.h"
 #include "store/store.h"
 
 /* What one command holds of the host. */

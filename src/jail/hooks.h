@@ -7,7 +7,7 @@
 #include "base/err.h"
 #include "base/str.h"
 #include "conf/jail.h"
-#include "jail/state.h"
+#include "state/state.h"
 
 /* Command lines. A string without any of !"$&'()*;<>?[\]`{|}~ is split at blanks; so is one whose
  * only such character is an & at its very end, which makes it run in the background; the rest is

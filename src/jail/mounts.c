@@ -3,7 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include "jail/net.h"
+#include "net/net.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
 

@@ -9,7 +9,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include "jail/mounts.h"
-#include "jail/net.h"
+#include "net/net.h"
 #include "sys/mount.h"
 #include "sys/path.h"
 

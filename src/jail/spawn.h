@@ -4,9 +4,9 @@
 
 #include <sys/types.h>
 #include "jail/mounts.h"
-#include "jail/net.h"
+#include "net/net.h"
 #include "jail/privs.h"
-#include "jail/state.h"
+#include "state/state.h"
 
 /* All that was worked out before. Not owned. */
 struct spawn {

@@ -92,8 +92,7 @@ struct permission {
 static const struct permission permissions[] = {
     /* Not fspick and mount_setattr, as mount not with MS_REMOUNT: what newgate mounted read-only
      * or without devices would stay so only by the jail's good will. */
-    {SC_MOUNT, EPERM,
-     "umount umount2 pivot_root fsopen fsconfig fsmount open_tree move_mount"},
+    {SC_MOUNT, EPERM, "umount umount2 pivot_root fsopen fsconfig fsmount open_tree move_mount"},
     {SC_NAMESPACES, EPERM, "unshare setns"},
     /* Its flags are in memory, out of a filter's sight. C libraries go back to clone. */
     {SC_NAMESPACES, ENOSYS, "clone3"},

@@ -1,7 +1,7 @@
 /* Records of running jails: what is read may be anything, and what was read is written the same. */
 #include "fuzz.h"
 
-#include "jail/state.h"
+#include "state/state.h"
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {

@@ -209,7 +209,7 @@ class Vps:
         return path if path.is_dir() else None
 
     def cgroup_name(self):
-        """"newgate-HASH", as jail/state.c has it: FNV-1a, 32 bits, of the root."""
+        """"newgate-HASH", as state/state.c has it: FNV-1a, 32 bits, of the root."""
         h = 0x811C9DC5
         for byte in str(self.root).encode():
             h = (h ^ byte) * 0x01000193 & 0xFFFFFFFF

@@ -1,0 +1,21 @@
+/* Elements of the sets and maps in rules.nft, as text: "rdr4 tcp . 25 : 10.100.0.2 . 25". A jail's
+ * record keeps them in this form, so that a person can read what is open, and that they can be
+ * taken back, or put into a table that vanished. nft(8) understands the same text. */
+#ifndef NG_NET_ELEM_H
+#define NG_NET_ELEM_H
+
+#include "base/str.h"
+#include "sys/ct.h"
+#include "sys/nft.h"
+
+/* What a line of struct record.undo begins with, if it is an element. */
+#define ELEM_UNDO "elem "
+
+/* Reads one; -EINVAL where it is none. */
+int elem_parse(const char *text, struct nft_elem *out) MUST_CHECK;
+/* Appends the statement that adds it, for nft_load. */
+void elem_statement(struct str *out, const char *text);
+/* Is this a connection that the element has to do with: redirected by it, permitted by it? */
+bool elem_covers(const struct nft_elem *e, const struct ct_flow *f);
+
+#endif

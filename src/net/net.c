@@ -1,0 +1,529 @@
+#include "net/net.h"
+
+#include <fcntl.h>
+#include <net/if.h>
+#include <stdio.h>
+#include <sys/file.h>
+#include "base/mem.h"
+#include "net/elem.h"
+#include "net/range.h"
+#include "net/rules.h"
+#include "sys/fd.h"
+#include "sys/ns.h"
+#include "sys/rtnl.h"
+
+#define INSIDE 2    /* index of eth0 in a jail; lo is 1 */
+#define RTPROT_RA 9 /* linux/rtnetlink.h: the route was learnt from a router's advertisement */
+
+/* Both ends of every pair: nothing is resolved on it, so nothing needs to tell them apart. */
+static const uint8_t pair_mac[6] = {0x02, 'n', 'g', 0, 0, 1};
+
+/* --- opening --- */
+
+/* How large packets can be on the way out. */
+static int outside_mtu(struct net *n, struct ng_err *err)
+{
+	static const char *const somewhere[] = {"192.0.2.1", "2001:db8::1"};
+	struct rtnl_route route;
+	struct rtnl_link link;
+	char ifname[IFNAMSIZ];
+
+	for (size_t i = 0; i < ARRAY_SIZE(somewhere); i++) {
+		struct ng_err unreachable = {0};
+		struct ip ip;
+		if (ip_parse(somewhere[i], &ip) < 0 ||
+		    rtnl_lookup(&n->route, &ip, &route, &unreachable) < 0 ||
+		    !if_indextoname((unsigned)route.index, ifname))
+			continue;
+		int rc = rtnl_get_link(&n->route, ifname, &link, err);
+		if (rc < 0)
+			return rc;
+		if (!(link.flags & IFF_LOOPBACK)) {
+			n->mtu = link.mtu;
+			return 0;
+		}
+	}
+	return 0;
+}
+
+int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_err *err)
+{
+	*n = (struct net){.state = s};
+	int rc_ = nl_open(&n->route, NETLINK_ROUTE);
+	if (rc_ == 0)
+		rc_ = nl_open(&n->filter, NETLINK_NETFILTER);
+	if (rc_ < 0)
+		err_sys(err, rc_, "netlink");
+	else
+		rc_ = range_open(n, rc, err);
+	if (rc_ == 0)
+		rc_ = outside_mtu(n, err);
+	if (rc_ < 0)
+		net_done(n);
+	return rc_;
+}
+
+void net_done(struct net *n)
+{
+	if (n->host && n->host->deleted)
+		nl_close_later(&n->filter);
+	nl_close(&n->filter);
+	nl_close(&n->route);
+	range_done(n);
+	free(n->warning);
+	*n = (struct net){0};
+}
+
+/* --- forwarding --- */
+
+/* Below /run/newgate: the families ("4", "6") that newgate switched forwarding on for. */
+#define FORWARDING "forwarding"
+#define IP4_FORWARD "/proc/sys/net/ipv4/ip_forward"
+#define IP6_CONF "/proc/sys/net/ipv6/conf/"
+
+static bool knob_is(const char *path, const char *value)
+{
+	char text[16];
+	return fd_get(AT_FDCWD, path, text, sizeof text) > 0 &&
+	       strncmp(text, value, strlen(value)) == 0 && text[strlen(value)] == '\n';
+}
+
+struct learnt {
+	int index[64];
+	unsigned n;
+};
+
+static int see_learnt(const struct rtnl_route *r, void *arg)
+{
+	struct learnt *l = arg;
+	for (unsigned i = 0; i < l->n; i++)
+		if (l->index[i] == r->index)
+			return 0;
+	if (r->protocol == RTPROT_RA && l->n < ARRAY_SIZE(l->index))
+		l->index[l->n++] = r->index;
+	return 0;
+}
+
+/* A router does not listen to others' advertisements, unless told to: without this the host would
+ * lose the default route that it learnt from one, when that expires. */
+static int keep_learnt_routes(struct net *n, struct ng_err *err)
+{
+	struct learnt l = {0};
+	int rc;
+	do {
+		*err = (struct ng_err){0};
+		rc = rtnl_each_route(&n->route, AF_INET6, see_learnt, &l, err);
+	} while (rc == -EAGAIN);
+	for (unsigned i = 0; i < l.n && rc >= 0; i++) {
+		char ifname[IFNAMSIZ], path[sizeof IP6_CONF + IFNAMSIZ + 16];
+		if (!if_indextoname((unsigned)l.index[i], ifname))
+			continue;
+		snprintf(path, sizeof path, IP6_CONF "%s/accept_ra", ifname);
+		rc = knob_is(path, "1") ? fd_put(AT_FDCWD, path, "2") : 0;
+		if (rc < 0)
+			return err_sys(err, rc, "%s", path);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* Switches forwarding on where it is off, and tells which families it was that needed it. */
+static int forward(struct net *n, char *switched, struct ng_err *err)
+{
+	static const struct {
+		const char *path, *digit;
+	} knobs[] = {{IP4_FORWARD, "4"}, {IP6_CONF "all/forwarding", "6"}};
+	char text[16] = "";
+
+	if (fd_get(n->state->dir, FORWARDING, text, sizeof text) < 0)
+		*text = '\0';
+	for (unsigned i = 0; i < ARRAY_SIZE(knobs); i++) {
+		if ((i == 1 && !n->host->need6) || knob_is(knobs[i].path, "1"))
+			continue;
+		int rc = i == 1 ? keep_learnt_routes(n, err) : 0;
+		if (rc < 0)
+			return rc;
+		/* Said before it is done: forwarding for all must never go unnoticed. */
+		if (!n->host->gateway_enable && !strchr(text, *knobs[i].digit)) {
+			strcat(text, knobs[i].digit);
+			autoclose int fd = openat(n->state->dir, FORWARDING,
+						  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+			rc = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
+			if (rc < 0)
+				return err_sys(err, rc, "/run/newgate/" FORWARDING);
+		}
+	}
+	snprintf(switched, 16, "%s", n->host->gateway_enable ? "" : text);
+	return 0;
+}
+
+static int forward_now(struct net *n, struct ng_err *err)
+{
+	int rc = 0;
+	if (!knob_is(IP4_FORWARD, "1"))
+		rc = fd_put(AT_FDCWD, IP4_FORWARD, "1");
+	if (rc < 0)
+		return err_sys(err, rc, IP4_FORWARD);
+	if (n->host->need6 && !knob_is(IP6_CONF "all/forwarding", "1"))
+		rc = fd_put(AT_FDCWD, IP6_CONF "all/forwarding", "1");
+	return rc < 0 ? err_sys(err, rc, IP6_CONF "all/forwarding") : 0;
+}
+
+/* --- making the host ready --- */
+
+static void tell_resolver(struct net *n, const struct ng_err *err)
+{
+	free(n->warning);
+	n->warning = mem_strdup(err->text);
+}
+
+static int prepare_locked(struct net *n, int fd, struct strv *made, struct ng_err *err)
+{
+	char switched[16];
+	bool loaded;
+	int rc = range_make(n, fd, made, err);
+	if (rc == 0)
+		rc = forward(n, switched, err);
+	if (rc < 0)
+		return rc;
+	/* The table first: nothing is forwarded before it is there to say what. */
+	struct rules_facts facts = {.made = made,
+				    .drop4 = strchr(switched, '4') != NULL,
+				    .drop6 = strchr(switched, '6') != NULL};
+	rc = rules_ready(n, &facts, &loaded, err);
+	return rc < 0 ? rc : forward_now(n, err);
+}
+
+int net_prepare(struct net *n, struct ng_err *err)
+{
+	struct strv made = {0};
+	struct ng_err told = {0};
+
+	if (n->ready)
+		return 0;
+	autoclose int fd =
+	    openat(n->state->dir, RANGE_MADE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	if (fd < 0 || flock(fd, LOCK_EX) < 0)
+		return err_sys(err, errno, "/run/newgate/" RANGE_MADE);
+	int rc = prepare_locked(n, fd, &made, err);
+	strv_done(&made);
+	if (rc < 0)
+		return err_prefix(err, "network");
+	rc = net_write_resolv(n->state, &told);
+	if (rc < 0) {
+		*err = told;
+		return rc;
+	}
+	if (rc > 0)
+		tell_resolver(n, &told);
+	n->ready = true;
+	return 0;
+}
+
+/* --- one jail --- */
+
+static struct ipnet whole(const struct ip *ip)
+{
+	return (struct ipnet){.addr = *ip, .len = (uint8_t)ip_bits(ip)};
+}
+
+/* IPv6 answers for others only where it is told to. */
+static int enable_proxy6(const char *ifname, struct ng_err *err)
+{
+	char path[sizeof IP6_CONF + IFNAMSIZ + 16];
+	snprintf(path, sizeof path, IP6_CONF "%s/proxy_ndp", ifname);
+	int rc = knob_is(path, "1") ? 0 : fd_put(AT_FDCWD, path, "1");
+	return rc < 0 ? err_sys(err, rc, "%s", path) : 0;
+}
+
+/* The pair, its routes and what the host answers for, in one batch. */
+static int add_link(struct net *n, const struct net_jail *nj, const char *name, pid_t pid,
+		    struct nl_batch *b, struct ng_err *err)
+{
+	struct rtnl_veth veth = {.name = nj->link,
+				 .alias = name,
+				 .index = nj->index,
+				 .peer = "eth0",
+				 .peer_netns = -1,
+				 .peer_pid = pid,
+				 .peer_index = INSIDE,
+				 .mtu = n->mtu};
+	memcpy(veth.mac, pair_mac, sizeof veth.mac);
+	nl_begin(b);
+	rtnl_add_veth(b, &veth);
+	rtnl_set_up(b, nj->index);
+	for (size_t i = 0; i < nj->naddrs; i++) {
+		const struct net_addr *a = &nj->addr[i];
+		struct ipnet to = whole(&a->ip);
+		rtnl_add_route(b, &to, NULL, nj->index);
+		if (!a->proxy)
+			continue;
+		int index, rc = range_link(n, a->range->ifname, &index, err);
+		if (rc == 0 && a->ip.family == AF_INET6)
+			rc = enable_proxy6(a->range->ifname, err);
+		if (rc < 0)
+			return rc;
+		rtnl_add_proxy(b, &a->ip, index);
+	}
+	return 0;
+}
+
+/* Which address already leads elsewhere? -EADDRINUSE: to a jail that runs; else -EEXIST. */
+static int tell_duplicate(struct net *n, const struct net_jail *nj, struct ng_err *err)
+{
+	struct record *r = NULL;
+	struct ng_err ignored = {0};
+	size_t count = 0;
+	char text[IP_TEXT];
+
+	if (state_all(n->state, &r, &count, &ignored) < 0)
+		return -EADDRINUSE;
+	int rc = err_set(err, EEXIST,
+			 "an address of the jail is routed elsewhere already; see ip route");
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < nj->naddrs; k++) {
+			ip_text(&nj->addr[k].ip, text);
+			if (!r[i].dead && r[i].link && !str_eq(r[i].link, nj->link) &&
+			    (strv_has(&r[i].ip4, text) || strv_has(&r[i].ip6, text)))
+				rc = err_set(err, EADDRINUSE, "%s is the address of jail \"%s\"",
+					     text, r[i].name);
+		}
+		record_done(&r[i]);
+	}
+	free(r);
+	return rc;
+}
+
+/* A jail's pair goes some milliseconds after the jail, and its routes with it. One that starts
+ * again at once finds them there: they lead to one of our links, and no jail that runs has the
+ * address. */
+static bool leads_to_a_dead_pair(struct net *n, const struct ip *ip)
+{
+	struct rtnl_route route;
+	struct rtnl_link link;
+	struct ng_err gone = {0};
+	char name[IFNAMSIZ];
+	return rtnl_lookup(&n->route, ip, &route, &gone) == 0 &&
+	       if_indextoname((unsigned)route.index, name) &&
+	       rtnl_get_link(&n->route, name, &link, &gone) == 0 && link.group == RTNL_GROUP;
+}
+
+/* The links are made; some of the routes were there. */
+static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct ng_err again = {0};
+	int rc = tell_duplicate(n, nj, err);
+	if (rc != -EEXIST)
+		return rc;
+	nl_begin(&b);
+	for (size_t i = 0; i < nj->naddrs; i++) {
+		const struct net_addr *a = &nj->addr[i];
+		struct ipnet to = whole(&a->ip);
+		/* What stood in the way may have gone by now: the same once more. */
+		if (leads_to_a_dead_pair(n, &a->ip))
+			rtnl_replace_route(&b, &to, NULL, nj->index);
+		else
+			rtnl_add_route(&b, &to, NULL, nj->index);
+	}
+	rc = nl_send(&n->route, &b, NULL, &again);
+	if (rc != -EEXIST)
+		*err = again;
+	return rc;
+}
+
+static void remove_proxies(struct net *n, const struct strv *undo)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct ng_err gone = {0};
+	nl_begin(&b);
+	for (size_t i = 0; i < undo->n; i++) {
+		char ifname[IFNAMSIZ], text[IP_TEXT];
+		struct ip ip;
+		int index;
+		if (sscanf(undo->v[i], PROXY_UNDO "%15s %45s", ifname, text) == 2 &&
+		    ip_parse(text, &ip) == 0 && range_link(n, ifname, &index, &gone) == 0 && index)
+			rtnl_delete_proxy(&b, &ip, index);
+	}
+	/* What is not there any more need not be removed. */
+	if (b.msg && nl_send(&n->route, &b, NULL, &gone) < 0)
+		return;
+}
+
+static void remove_link(struct net *n, int index)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct ng_err gone = {0};
+	nl_begin(&b);
+	rtnl_delete(&b, index);
+	if (nl_send(&n->route, &b, NULL, &gone) < 0)
+		return; /* it was never made, or went with the child */
+}
+
+int net_attach(struct net *n, struct net_jail *nj, const char *name, pid_t pid, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	int rc = net_prepare(n, err);
+
+	if (rc < 0 || !nj->link)
+		return rc;
+	rc = add_link(n, nj, name, pid, &b, err);
+	if (rc == 0) {
+		rc = nl_send(&n->route, &b, NULL, err);
+		if (rc == -EEXIST)
+			rc = settle_routes(n, nj, err);
+		else if (rc < 0)
+			err_prefix(err, "link %s", nj->link);
+	}
+	if (rc == 0) {
+		rc = rules_change(n, NULL, &nj->undo, nj->link, err);
+		if (rc < 0)
+			err_prefix(err, "firewall");
+	}
+	if (rc < 0) {
+		remove_proxies(n, &nj->undo);
+		remove_link(n, nj->index);
+	}
+	return rc;
+}
+
+int net_inside(const struct net_jail *nj, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	bool via4 = false, via6 = false;
+	struct nl nl;
+
+	int rc = nl_open(&nl, NETLINK_ROUTE);
+	if (rc < 0)
+		return err_sys(err, rc, "netlink");
+	nl_begin(&b);
+	rtnl_set_up(&b, 1);
+	if (nj->link)
+		rtnl_set_up(&b, INSIDE);
+	for (size_t i = 0; i < nj->naddrs; i++) {
+		const struct net_addr *a = &nj->addr[i];
+		bool *via = a->ip.family == AF_INET ? &via4 : &via6;
+		struct ipnet own = whole(&a->ip), gateway = whole(&a->gateway);
+		struct ipnet everything = {.addr.family = a->ip.family};
+		rtnl_add_address(&b, INSIDE, &own);
+		if (!*via) {
+			rtnl_add_route(&b, &gateway, NULL, INSIDE);
+			rtnl_add_route(&b, &everything, &a->gateway, INSIDE);
+		}
+		*via = true;
+	}
+	rc = nl_send(&nl, &b, NULL, err);
+	nl_close(&nl);
+	return rc < 0 ? err_prefix(err, "network inside the jail") : 0;
+}
+
+/* --- and its end --- */
+
+static bool has_elements(const struct strv *undo)
+{
+	for (size_t i = 0; i < undo->n; i++)
+		if (str_prefix(undo->v[i], ELEM_UNDO))
+			return true;
+	return false;
+}
+
+static size_t addresses_of(const struct record *r, struct ip *ips, size_t max)
+{
+	size_t n = 0;
+	for (int six = 0; six < 2; six++) {
+		const struct strv *l = six ? &r->ip6 : &r->ip4;
+		for (size_t i = 0; i < l->n && n < max; i++)
+			n += ip_parse(l->v[i], &ips[n]) == 0;
+	}
+	return n;
+}
+
+/* What a start that did not end well may really have put into the table: not what it met there as
+ * another jail's. */
+static int own_elements(struct net *n, const struct record *r, struct strv *out, struct ng_err *err)
+{
+	struct record *all = NULL;
+	size_t count = 0;
+	int rc = r->starting ? state_all(n->state, &all, &count, err) : 0;
+	if (rc < 0)
+		return rc;
+	for (size_t k = 0; k < r->undo.n; k++) {
+		bool others = !str_prefix(r->undo.v[k], ELEM_UNDO);
+		for (size_t i = 0; i < count && !others; i++)
+			others =
+			    !str_eq(all[i].name, r->name) && rules_claimed(&all[i], r->undo.v[k]);
+		if (!others)
+			strv_add(out, r->undo.v[k]);
+	}
+	for (size_t i = 0; i < count; i++)
+		record_done(&all[i]);
+	free(all);
+	return 0;
+}
+
+static int remove_elements(struct net *n, const struct record *r, struct ng_err *err)
+{
+	struct strv own = {0};
+	struct ng_err gone = {0};
+	struct ip ips[64];
+	int rc = own_elements(n, r, &own, err);
+	/* Where somebody took some away, or the whole table, the rest still goes. */
+	if (rc == 0 && own.n && rules_change(n, &own, NULL, NULL, &gone) < 0)
+		rc = rules_delete_each(n, &own, err);
+	strv_done(&own);
+	int flushed = rules_flush_addresses(n, ips, addresses_of(r, ips, ARRAY_SIZE(ips)), &gone);
+	if (rc == 0 && flushed < 0) {
+		*err = gone;
+		rc = flushed;
+	}
+	return rc;
+}
+
+int net_detach(struct net *n, const struct record *r, struct ng_err *err)
+{
+	int rc = has_elements(&r->undo) ? remove_elements(n, r, err) : 0;
+	remove_proxies(n, &r->undo);
+	return rc;
+}
+
+/* The lines of a that b lacks. */
+static void difference(const struct strv *a, const struct strv *b, struct strv *out)
+{
+	for (size_t i = 0; i < a->n; i++)
+		if (str_prefix(a->v[i], ELEM_UNDO) && !strv_has(b, a->v[i]))
+			strv_add(out, a->v[i]);
+}
+
+static bool lists(const struct strv *lines)
+{
+	for (size_t i = 0; i < lines->n; i++)
+		if (str_prefix(lines->v[i], ELEM_UNDO "listed"))
+			return true;
+	return false;
+}
+
+int net_update(struct net *n, const struct record *r, const struct net_jail *nj, struct ng_err *err)
+{
+	struct strv gone = {0}, come = {0};
+	struct ip ips[64];
+	size_t nips = addresses_of(r, ips, ARRAY_SIZE(ips));
+	bool same = nips == nj->naddrs;
+
+	for (size_t i = 0; i < nips && same; i++) {
+		same = false;
+		for (size_t k = 0; k < nj->naddrs && !same; k++)
+			same = ip_eq(&ips[i], &nj->addr[k].ip);
+	}
+	if (!same)
+		return err_set(err, EINVAL, "the addresses of a running jail cannot be changed");
+	difference(&r->undo, &nj->undo, &gone);
+	difference(&nj->undo, &r->undo, &come);
+	int rc = rules_change(n, &gone, &come, r->link, err);
+	/* A jail that is listed for the first time loses all that the default permitted. */
+	if (rc == 0 && lists(&come))
+		rc = rules_flush_addresses(n, ips, nips, err);
+	else if (rc == 0)
+		rc = rules_flush_elements(n, &gone, err);
+	strv_done(&gone);
+	strv_done(&come);
+	return rc;
+}

@@ -1,0 +1,227 @@
+#include "net/rules.h"
+
+#include <inttypes.h>
+#include <stdio.h>
+#include "base/mem.h"
+#include "net/elem.h"
+#include "net/range.h"
+#include "net/rules_nft.h" /* rules_nft[]: the bytes of rules.nft */
+
+static bool is_elem(const char *line)
+{
+	return str_prefix(line, ELEM_UNDO);
+}
+
+/* --- the table --- */
+
+static void add_networks(struct str *out, const struct strv *made)
+{
+	for (size_t i = 0; i < made->n; i++) {
+		const char *addr = strchr(made->v[i], ' ');
+		struct ipnet net;
+		char text[IPNET_TEXT];
+		if (!addr || ipnet_parse(addr + 1, &net) < 0)
+			continue;
+		net.addr = ipnet_first(&net);
+		str_addf(out, "add element inet " NFT_TABLE " ranges%c { %s }\n",
+			 net.addr.family == AF_INET ? '4' : '6', ipnet_text(&net, text));
+	}
+}
+
+static void add_transit(struct str *out, const char *family)
+{
+	str_addf(out, "add rule inet " NFT_TABLE " transit meta nfproto %s drop\n", family);
+}
+
+/* FNV-1a. Who wants to deceive us about our own table is root already. */
+static uint64_t hash(const char *s)
+{
+	uint64_t h = UINT64_C(0xcbf29ce484222325);
+	for (; *s; s++)
+		h = (h ^ (uint8_t)*s) * UINT64_C(0x100000001b3);
+	return h;
+}
+
+/* What running jails have in it. */
+static int add_elements(struct net *n, struct str *out, struct ng_err *err)
+{
+	struct record *r = NULL;
+	size_t count = 0;
+	int rc = state_all(n->state, &r, &count, err);
+	if (rc < 0)
+		return rc;
+	for (size_t i = 0; i < count; i++) {
+		for (size_t k = 0; k < r[i].undo.n && !r[i].dead; k++)
+			if (is_elem(r[i].undo.v[k]))
+				elem_statement(out, r[i].undo.v[k] + strlen(ELEM_UNDO));
+		record_done(&r[i]);
+	}
+	free(r);
+	return 0;
+}
+
+static int load(struct net *n, const char *fingerprint, const char *rules, struct ng_err *err)
+{
+	struct str text = {0};
+	/* The first line makes the second valid where there is none. */
+	str_addf(&text,
+		 "add table inet " NFT_TABLE "\ndelete table inet " NFT_TABLE "\n"
+		 "table inet " NFT_TABLE " {\n\tcomment \"%s\"\n}\n%s",
+		 fingerprint, rules);
+	int rc = add_elements(n, &text, err);
+	if (rc == 0)
+		rc = nft_load(str_text(&text), err);
+	str_done(&text);
+	return rc < 0 ? err_prefix(err, "table inet " NFT_TABLE) : 0;
+}
+
+int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct ng_err *err)
+{
+	struct str rules = {0};
+	char want[64], have[128];
+
+	str_addn(&rules, rules_nft, sizeof rules_nft);
+	add_networks(&rules, f->made);
+	if (f->drop4)
+		add_transit(&rules, "ipv4");
+	if (f->drop6)
+		add_transit(&rules, "ipv6");
+	snprintf(want, sizeof want, "newgate %016" PRIx64, hash(str_text(&rules)));
+	*loaded = false;
+	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
+	if (rc == -ENOENT || (rc >= 0 && !str_eq(have, want))) {
+		*err = (struct ng_err){0};
+		rc = load(n, want, str_text(&rules), err);
+		*loaded = rc == 0;
+	}
+	str_done(&rules);
+	return rc < 0 ? rc : 0;
+}
+
+/* --- elements --- */
+
+/* Puts the elements among the lines into the batch; how many. */
+static unsigned put(struct nl_batch *b, const struct strv *lines,
+		    void (*fn)(struct nl_batch *b, const struct nft_elem *e))
+{
+	unsigned count = 0;
+	for (size_t i = 0; lines && i < lines->n; i++) {
+		struct nft_elem e;
+		if (is_elem(lines->v[i]) && elem_parse(lines->v[i] + strlen(ELEM_UNDO), &e) == 0) {
+			fn(b, &e);
+			count++;
+		}
+	}
+	return count;
+}
+
+/* Is it the same key of the same set? "elem rdr4 tcp . 25 : 10.100.0.2 . 25" up to " : ". */
+static bool same_key(const char *a, const char *b)
+{
+	const char *data = strstr(a, " : ");
+	size_t len = data ? (size_t)(data - a) : strlen(a);
+	return strncmp(a, b, len) == 0 && (data ? str_prefix(b + len, " : ") : !b[len]);
+}
+
+const char *rules_claimed(const struct record *r, const char *line)
+{
+	for (size_t i = 0; is_elem(line) && i < r->undo.n; i++)
+		if (same_key(line, r->undo.v[i]))
+			return r->undo.v[i] + strlen(ELEM_UNDO);
+	return NULL;
+}
+
+/* Which jail has the port, or the other thing, that the kernel says is there already? */
+static int tell_owner(struct net *n, const struct strv *add, const char *link, struct ng_err *err)
+{
+	struct record *r = NULL;
+	struct ng_err ignored = {0};
+	size_t count = 0;
+	bool twice = true;
+
+	if (state_all(n->state, &r, &count, &ignored) < 0)
+		return -EEXIST;
+	for (size_t i = 0; i < count; i++) {
+		bool own = r[i].link && link && str_eq(r[i].link, link);
+		for (size_t k = 0; k < add->n && !own; k++) {
+			const char *claim = rules_claimed(&r[i], add->v[k]);
+			if (claim) {
+				err_set(err, EEXIST, "%s: jail \"%s\" has that already", claim,
+					r[i].name);
+				twice = false;
+			}
+		}
+		record_done(&r[i]);
+	}
+	free(r);
+	return twice ? err_set(err, EEXIST, "a port is redirected twice") : -EEXIST;
+}
+
+int rules_change(struct net *n, const struct strv *del, const struct strv *add, const char *link,
+		 struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	nft_begin(&b);
+	unsigned deleted = put(&b, del, nft_delete), added = put(&b, add, nft_add);
+	if (!deleted && !added)
+		return 0;
+	int rc = nft_commit(&n->filter, &b, err);
+	if (deleted)
+		n->host->deleted = true;
+	return add && (rc == -EEXIST || rc == -EBUSY) ? tell_owner(n, add, link, err) : rc;
+}
+
+int rules_delete_each(struct net *n, const struct strv *del, struct ng_err *err)
+{
+	int first = 0;
+	for (size_t i = 0; i < del->n; i++) {
+		struct ng_err e = {0};
+		struct strv one = {.v = &del->v[i], .n = 1};
+		int rc = rules_change(n, &one, NULL, NULL, &e);
+		if (rc < 0 && rc != -ENOENT && first == 0) {
+			first = rc;
+			*err = e;
+		}
+	}
+	return first;
+}
+
+/* --- connections --- */
+
+struct flush {
+	const struct nft_elem *elem;
+	size_t nelems;
+};
+
+static bool concerns(const struct ct_flow *f, void *arg)
+{
+	const struct flush *want = arg;
+	for (size_t i = 0; i < want->nelems; i++)
+		if (elem_covers(&want->elem[i], f))
+			return true;
+	return false;
+}
+
+/* Over the socket that elements are changed over: closing another one after elements were deleted
+ * would wait (nl_close_later). */
+int rules_flush_addresses(struct net *n, const struct ip *ips, size_t nips, struct ng_err *err)
+{
+	int rc = 0;
+	for (size_t i = 0; i < nips && rc == 0; i++)
+		rc = ct_flush_address(&n->filter, &ips[i], err);
+	return rc < 0 ? err_prefix(err, "connection tracking") : 0;
+}
+
+int rules_flush_elements(struct net *n, const struct strv *lines, struct ng_err *err)
+{
+	if (!lines->n)
+		return 0;
+	autofree struct nft_elem *elem = mem_alloc(lines->n * sizeof *elem);
+	struct flush want = {.elem = elem};
+	for (size_t i = 0; i < lines->n; i++)
+		if (is_elem(lines->v[i]) &&
+		    elem_parse(lines->v[i] + strlen(ELEM_UNDO), &elem[want.nelems]) == 0)
+			want.nelems++;
+	int rc = ct_flush(&n->filter, concerns, &want, err);
+	return rc < 0 ? err_prefix(err, "connection tracking") : 0;
+}

@@ -1,0 +1,96 @@
+/* The steps of a removal. */
+#include <signal.h>
+#include "jail/control.h"
+#include "run/job.h"
+#include "sys/fd.h"
+
+/* Beyond stop.timeout, which PID 1 keeps, until we think that it cannot. */
+#define GRACE 2000 /* ms */
+
+/* The process of the record and no other, and a connection that keeps the jail while it is stopped.
+ */
+static int hold(struct job *j)
+{
+	uint64_t started;
+	struct ng_err err = {0};
+	autoclose int pidfd = pidfd_open_pid(j->rec.pid);
+	if (pidfd < 0 || pid_start_time(j->rec.pid, &started) < 0 || started != j->rec.pid_started)
+		return 0; /* it ended just now: there is only the rest to clear */
+	j->proc.pidfd = take_fd(&pidfd);
+	j->proc.ctl = control_open(j->e->host.state, j->rec.jid);
+	if (j->proc.ctl < 0 && j->proc.ctl != -ECONNREFUSED && j->proc.ctl != -ENOENT)
+		return err_sys(&err, j->proc.ctl, "cannot reach the jail's PID 1"),
+		       job_told(j, &err);
+	return 0;
+}
+
+static int move_out(struct job *j)
+{
+	struct ng_err err = {0};
+	size_t n;
+	const struct conf_value *v = conf_list(&j->conf, P_VNET_INTERFACE, &n);
+	if (!n || j->proc.pidfd < 0)
+		return 0;
+	if (host_net(&j->e->host, &err) < 0)
+		return job_told(j, &err);
+	for (size_t i = 0; i < n; i++)
+		if (net_move_out(&j->e->host.net, v[i].text, j->rec.pid, &err) < 0) {
+			/* The link is lost to the host or comes back by itself; the jail ends
+			 * anyway. */
+			job_error(j, "%s", err.text);
+			err = (struct ng_err){0};
+		}
+	return 0;
+}
+
+static int end(struct job *j)
+{
+	long seconds = j->conf.name ? conf_int(&j->conf, P_STOP_TIMEOUT) : 10;
+	if (j->proc.pidfd < 0)
+		return 0;
+	if (seconds && j->e->o->verbose)
+		job_note(j, "sent SIGTERM");
+	if (seconds == 0 || j->proc.ctl < 0 ||
+	    control_stop(j->proc.ctl, (uint32_t)seconds * 1000) < 0) {
+		seconds = 0;
+		pidfd_signal(j->proc.pidfd, SIGKILL);
+	}
+	j->wait = WAIT_END;
+	j->deadline = job_now() + seconds * 1000 + GRACE;
+	return 0;
+}
+
+static int gone(struct job *j)
+{
+	struct ng_err err = {0};
+	int rc = create_undo(&j->e->host, &j->rec, &err);
+	j->gone = true;
+	if (j->e->o->note_removed || j->e->o->verbose)
+		job_note(j, "removed");
+	return rc < 0 ? job_told(j, &err) : 0;
+}
+
+const struct step job_stop[] = {
+    {.fn = hold},
+    {P_EXEC_PRESTOP, ON_HOST, NULL},
+    {P_EXEC_STOP, INSIDE, NULL},
+    {.fn = move_out},
+    {.fn = end},
+    {.fn = gone},
+    {P_EXEC_POSTSTOP, ON_HOST, NULL},
+    {P_EXEC_RELEASE, ON_HOST, NULL},
+    {0},
+};
+
+const struct step job_modify[] = {
+    {.fn = hold},
+    {.fn = modify_apply},
+    {0},
+};
+
+const struct step job_force[] = {
+    {.fn = hold},
+    {.fn = end},
+    {.fn = gone},
+    {0},
+};
