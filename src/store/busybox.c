@@ -18,7 +18,7 @@ struct file {
 	"pid=/run/" name ".pid\n"                                                   \
 	"case $1 in\n"                                                              \
 	"start) start-stop-daemon -S -b -m -p $pid -x " program " -- " args " ;;\n" \
-	"stop) start-stop-daemon -K -p $pid ;;\n"                                   \
+	"stop) start-stop-daemon -K -q -p $pid ;;\n"                                \
 	"*) echo \"usage: $0 start|stop\" >&2; exit 64 ;;\n"                        \
 	"esac\n"
 

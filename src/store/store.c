@@ -92,17 +92,18 @@ static int plain_layout(const struct store *s, const char *jail, const char *pat
 {
 	size_t root = strlen(s->root);
 	struct stat st;
+	int rc = stat(path, &st);
+	const char *said = strncmp(path, s->root, root) == 0 ? path + root : path;
 
-	if (stat(path, &st) < 0)
-		return errno == ENOENT
-			   ? err_set(
-				 err, ENOENT,
-				 "path %s: No such file or directory (to make it: newgate clone "
-				 "TEMPLATE %s)",
-				 strncmp(path, s->root, root) == 0 ? path + root : path, jail)
-			   : err_sys(err, errno, "path %s", path);
+	if (rc < 0 && errno == ENOENT && *jail) /* one without a name cannot be cloned to */
+		return err_set(err, ENOENT,
+			       "path %s: No such file or directory (to make it: newgate clone "
+			       "TEMPLATE %s)",
+			       said, jail);
+	if (rc < 0)
+		return err_sys(err, errno, "path %s", said);
 	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ENOTDIR, "path %s: Not a directory", path);
+		return err_set(err, ENOTDIR, "path %s: Not a directory", said);
 	out->path = mem_strdup(path);
 	return 0;
 }
