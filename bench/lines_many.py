@@ -20,9 +20,13 @@ def configure_many(m, count):
     return names
 
 
-def memory(key):
-    """A line of /proc/meminfo, in kB."""
-    return int(re.search(rf"^{key}:\s+(\d+) kB", Path("/proc/meminfo").read_text(), re.M)[1])
+def slab():
+    """Bytes of the kernel's objects that are in use: what is free in their pages may be from before."""
+    total = 0
+    for line in Path("/proc/slabinfo").read_text().splitlines()[2:]:
+        _, active, _, size = line.split()[:4]
+        total += int(active) * int(size)
+    return total
 
 
 def await_links_gone(prefix):
@@ -46,18 +50,17 @@ class Kept:
     """Jails that stay: how long their start takes, and what the kernel keeps of them."""
 
     def __init__(self, start, stop, links):
-        self.start, self.stop, self.links = start, stop, links
+        self.begin, self.end, self.links = start, stop, links
         self.seconds, self.slab = [], []
 
-    def measure(self, count, meanwhile=None):
-        before = memory("Slab")
-        begin = time.monotonic()
-        run_quietly(*self.start)
+    def start(self, count):
+        before, begin = slab(), time.monotonic()
+        run_quietly(*self.begin)
         self.seconds.append(time.monotonic() - begin)
-        self.slab.append((memory("Slab") - before) / count)
-        if meanwhile:
-            meanwhile()
-        run(*self.stop)
+        self.slab.append((slab() - before) / count / 1024)
+
+    def stop(self):
+        run(*self.end)
         await_links_gone(self.links)
 
 
@@ -77,15 +80,15 @@ def many(m, report, rounds):
     listed = BASE / "many.list"
     make = m.floor("-k", str(count), "-l", listed, command="/bin/idle")
     floor = Kept(make, [*make[:-1], "-x", listed], "f")
-    newgate = Kept(["jail", "-q", "-c", *names], ["jail", "-q", "-r", *names],
+    newgate = Kept(["jail", "-q", "-c"], ["jail", "-q", "-r", "*"],
                    "ng")
-    shared = []
     # The first time every jail is cloned, and caches fill that stay: it does not count.
     for _ in range(1 + max(rounds // 8, 1)):
-        floor.measure(count)
-        newgate.measure(count, lambda: shared.append(median(pss(pid_of(m.ng, n)) for n in names[:50])))
+        for kept in (floor, newgate):
+            kept.start(count)
+            kept.stop()
     for kept in (floor, newgate):
-        del kept.seconds[0], kept.slab[0]
+        del kept.seconds[0], kept.slab[:]
     ours = report.times(f"newgate, {count} jails", newgate.seconds)
     bare = report.times(f"floor, {count} jails", floor.seconds)
     report.ratio("newgate / floor", ours / bare, 1.4)
@@ -93,10 +96,21 @@ def many(m, report, rounds):
         crun = crun_many(m, count)
         report.value(f"crun run -d, {count} without network", crun * 1e3, "ms")
         report.ratio("newgate / crun without network", ours / crun, 0.4)
-    report.value(f"newgate-init's PSS beside {count} others", shared[0], "kB")
-    report.value("slab a jail, floor", median(floor.slab), "kB")
-    report.value("slab a jail, newgate", median(newgate.slab), "kB")
-    report.ratio("slab, newgate / floor", median(newgate.slab) / median(floor.slab), 1.05)
+    held(m, report, count, floor, newgate, names)
+
+
+def held(m, report, count, floor, newgate, names):
+    """Both at once: so nothing that is taken down meanwhile counts."""
+    time.sleep(2)  # what was taken down before is freed after grace periods that nothing announces
+    for kept in (floor, newgate):
+        kept.start(count)
+    report.value(f"newgate-init's PSS beside {count} others",
+                 median(pss(pid_of(m.ng, name)) for name in names[:50]), "kB")
+    for kept in (floor, newgate):
+        kept.stop()
+    report.value("slab a jail, floor", floor.slab[-1], "kB")
+    report.value("slab a jail, newgate", newgate.slab[-1], "kB")
+    report.ratio("slab, newgate / floor", newgate.slab[-1] / floor.slab[-1], 1.05)
 
 
 def crun_many(m, count):
@@ -111,7 +125,12 @@ def crun_many(m, count):
 
 
 def idle(m, report, rounds):
+    """The median of several starts: where the kernel begins the stack is random, and with it how many
+    pages that touches."""
     lines_start.configure(m, lines_start.KEPT + "idle { }")
-    run("jail", "-q", "-c", "idle")
-    report.bound("PSS of the one process of an idle jail, alone", pss(pid_of(m.ng, "idle")), 30, "kB")
-    run("jail", "-q", "-r", "idle")
+    sizes = []
+    for _ in range(max(rounds, 9)):
+        run_quietly("jail", "-q", "-c", "idle")
+        sizes.append(pss(pid_of(m.ng, "idle")))
+        run("jail", "-q", "-r", "idle")
+    report.bound("PSS of the one process of an idle jail, alone", median(sizes), 30, "kB")

@@ -38,7 +38,7 @@ def run(*argv, input=None, timeout=120, env=None):
                        timeout=timeout, env={**os.environ, **(env or {})},
                        **({} if input is not None else {"stdin": subprocess.DEVNULL}))
     if p.returncode != 0:
-        raise Failed(f"{' '.join(map(str, argv))}: exit status {p.returncode}\n{p.stdout}{p.stderr}")
+        raise Failed(f"{p.stdout}{p.stderr}{argv[0]} ended with {p.returncode}")
     return p.stdout
 
 
@@ -49,7 +49,7 @@ def run_quietly(*argv, timeout=300):
                                 stderr=said, timeout=timeout).returncode
         if status != 0:
             said.seek(0)
-            raise Failed(f"{' '.join(map(str, argv))}: exit status {status}\n{said.read().decode()}")
+            raise Failed(f"{said.read().decode()}{argv[0]} ended with {status}")
 
 
 class Machine:
