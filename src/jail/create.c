@@ -225,20 +225,12 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 	if (rc < 0 || (rc = net_prepare(&h->net, err)) < 0)
 		return rc;
 	if (h->net.warning) {
-		strv_add(notes, h->net.warning);
-		free(h->net.warning);
+		strv_take(notes, h->net.warning);
 		h->net.warning = NULL;
 	}
 	if ((rc = mounts_plan(&c->mounts, j, &c->layout, h->state->root, err)) < 0)
 		return rc;
 	c->mounts.own_net = !c->net.inherit;
-	/* Before the child: what it mounts as /etc/resolv.conf is made here. */
-	if ((rc = net_prepare(&h->net, err)) < 0)
-		return rc;
-	if (h->net.warning) {
-		strv_take(notes, h->net.warning);
-		h->net.warning = NULL;
-	}
 	autofree char *file = state_name(r->name);
 	autoclose int cg = h->cgroup < 0 ? -1 : cgroup_make(h->cgroup, file);
 	if (h->cgroup >= 0 && cg < 0)

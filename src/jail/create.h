@@ -44,7 +44,7 @@ int create_claim(struct host *h, const struct conf_jail *j, net_lookup *lookup, 
 int create_view(struct host *h, const struct conf_jail *j, struct create *c, struct record *r,
 		struct ng_err *err) MUST_CHECK;
 int create_unview(struct create *c, struct record *r, struct ng_err *err) MUST_CHECK;
-/* The jail itself. Notes are what could not be done as asked. */
+/* The jail itself, on its way (spawn.h). Notes are what could not be done as asked. */
 int create_make(struct host *h, const struct conf_jail *j, struct create *c, struct record *r,
 		struct process *out, struct strv *notes, struct ng_err *err) MUST_CHECK;
 

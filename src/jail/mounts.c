@@ -160,10 +160,10 @@ static int **slots(struct mounts *m, size_t *n)
 /* A packet carries as many as one may (fd.h), and for each slot whether it is among them. */
 #define PACKET 8
 
-int mounts_send(const struct mounts *m, int sock)
+int mounts_send(struct mounts *m, int sock)
 {
 	size_t n;
-	autofree int **v = slots((struct mounts *)(uintptr_t)m, &n);
+	autofree int **v = slots(m, &n);
 	for (size_t i = 0; i < n; i += PACKET) {
 		uint8_t present[PACKET] = {0};
 		int fds[PACKET];
@@ -177,6 +177,9 @@ int mounts_send(const struct mounts *m, int sock)
 		if (rc < 0)
 			return rc;
 	}
+	for (size_t i = 0; i < n; i++)
+		if (*v[i] >= 0)
+			close(take_fd(v[i]));
 	return 0;
 }
 

@@ -60,7 +60,7 @@ void mounts_check(const struct conf_jail *j, const char *root, struct diags *d);
 int mounts_prepare(struct mounts *m, int run, int userns, struct ng_err *err) MUST_CHECK;
 /* Hands them to the child, which made its copy of *m by forking. 0 or -errno; -ECONNRESET: the
  * other end is gone. */
-int mounts_send(const struct mounts *m, int sock) MUST_CHECK;
+int mounts_send(struct mounts *m, int sock) MUST_CHECK;
 int mounts_receive(struct mounts *m, int sock) MUST_CHECK;
 /* In the child, as root of its namespaces: puts everything together and makes it the root. */
 int mounts_enter(struct mounts *m, struct ng_err *err) MUST_CHECK;

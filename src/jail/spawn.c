@@ -180,28 +180,24 @@ static int open_ctl(struct state *s, int jid, int *listen, int *ctl, struct ng_e
 	return *ctl < 0 ? err_sys(err, *ctl, "%s/run/newgate/%s", s->root, name) : 0;
 }
 
-/* What the child did: 0 when it executed PID 1. */
-static int hear(int sock, struct ng_err *err)
+/* One word of the child's: 0 when it has executed PID 1, 1 where it is about to. */
+static int hear(int sock, bool *ready, struct ng_err *err)
 {
 	struct ng_err said;
-	bool ready = false;
-	for (;;) {
-		ssize_t n = fd_recv(sock, &said, sizeof(said), NULL, NULL);
-		if (n == -ECONNRESET) /* it left something unread; its own words come after this */
-			n = fd_recv(sock, &said, sizeof(said), NULL, NULL);
-		if (n == 1) {
-			ready = true;
-			continue;
-		}
-		if (n == sizeof(said)) {
-			said.text[sizeof(said.text) - 1] = '\0';
-			return err_set(err, said.code > 0 ? said.code : EIO, "%s", said.text);
-		}
-		if (n == 0 && ready)
-			return 0;
-		return err_set(err, ECHILD,
-			       "the jail's process was killed while it was being set up");
+	ssize_t n = fd_recv(sock, &said, sizeof(said), NULL, NULL);
+	if (n == -ECONNRESET) /* it left something unread; its own words come after this */
+		n = fd_recv(sock, &said, sizeof(said), NULL, NULL);
+	if (n == 1) {
+		*ready = true;
+		return 1;
 	}
+	if (n == sizeof(said)) {
+		said.text[sizeof(said.text) - 1] = '\0';
+		return err_set(err, said.code > 0 ? said.code : EIO, "%s", said.text);
+	}
+	if (n == 0 && *ready)
+		return 0;
+	return err_set(err, ECHILD, "the jail's process was killed while it was being set up");
 }
 
 static int attach(struct state *s, struct net *n, const struct spawn *sp, int sock,
@@ -219,8 +215,8 @@ static int attach(struct state *s, struct net *n, const struct spawn *sp, int so
 	return fd_send(sock, &go, 1, NULL, 0);
 }
 
-/* The parent's side from the clone to the exec. The child may fail at any time: its word counts
- * more than what we notice when we talk to it. */
+/* The parent's side. The child may fail at any time: its word counts more than what we notice when
+ * we talk to it. */
 static int raise_child(struct state *s, struct net *n, const struct spawn *sp, int sock,
 		       struct ng_err *err)
 {
@@ -239,9 +235,12 @@ static int raise_child(struct state *s, struct net *n, const struct spawn *sp, i
 	if (rc == 0)
 		rc = attach(s, n, sp, sock, err);
 	struct pollfd spoken = {.fd = sock, .events = POLLIN};
-	if (rc < 0 && err->code && poll(&spoken, 1, 0) != 1)
+	bool ready = false;
+	if (rc == 0 || (err->code && poll(&spoken, 1, 0) != 1))
 		return rc;
-	return hear(sock, err);
+	while ((rc = hear(sock, &ready, err)) > 0)
+		;
+	return rc;
 }
 
 static void end(int pidfd)
@@ -288,6 +287,27 @@ int spawn(struct state *s, struct net *n, const struct spawn *sp, struct process
 		end(pidfd);
 		return rc;
 	}
-	*out = (struct process){.pidfd = take_fd(&pidfd), .ctl = take_fd(&ctl)};
+	*out = (struct process){
+	    .pidfd = take_fd(&pidfd), .ctl = take_fd(&ctl), .setup = take_fd(&ours)};
 	return 0;
+}
+
+int spawn_heard(struct process *p, struct ng_err *err)
+{
+	int rc = hear(p->setup, &p->ready, err);
+	if (rc < 0) {
+		end(p->pidfd);
+		process_done(p);
+	} else if (rc == 0) {
+		close(take_fd(&p->setup));
+	}
+	return rc;
+}
+
+void process_done(struct process *p)
+{
+	macro_close(&p->pidfd);
+	macro_close(&p->ctl);
+	macro_close(&p->setup);
+	*p = PROCESS_NONE;
 }

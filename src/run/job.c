@@ -243,6 +243,18 @@ static int host_ended(struct job *j)
 	return ended(j, info.si_status & 0x7f);
 }
 
+/* The child on its way to PID 1. */
+static int on_setup(struct job *j)
+{
+	struct ng_err err = {0};
+	int rc = spawn_heard(&j->proc, &err);
+	if (rc == 1)
+		return 0;
+	j->wait = WAIT_NOT;
+	j->e->making--;
+	return rc < 0 ? job_told(j, &err) : 0;
+}
+
 void job_event(struct job *j)
 {
 	int rc = 0;
@@ -250,6 +262,8 @@ void job_event(struct job *j)
 		rc = on_answer(j, j->table->list == P_SERVICE);
 	} else if (j->wait == WAIT_HOST) {
 		rc = host_ended(j);
+	} else if (j->wait == WAIT_MADE) {
+		rc = on_setup(j);
 	} else {
 		job_wait_end(j->wait == WAIT_LOCK ? j->pidfd : j->proc.pidfd);
 		j->wait = WAIT_NOT;
@@ -286,10 +300,8 @@ void job_done(struct job *j)
 {
 	macro_close(&j->pidfd);
 	macro_close(&j->lock);
-	macro_close(&j->proc.pidfd);
-	macro_close(&j->proc.ctl);
+	process_done(&j->proc);
 	j->pidfd = j->lock = -1;
-	j->proc = (struct process){-1, -1};
 	create_done(&j->create);
 	record_done(&j->rec);
 	j->rec.slot = SLOT_NONE;

@@ -20,7 +20,7 @@ struct step {
 };
 
 /* What a job waits for. */
-enum wait { WAIT_NOT, WAIT_LOCK, WAIT_HOST, WAIT_INSIDE, WAIT_END };
+enum wait { WAIT_NOT, WAIT_LOCK, WAIT_HOST, WAIT_MADE, WAIT_INSIDE, WAIT_END };
 
 struct job {
 	struct engine *e;
@@ -59,6 +59,7 @@ struct engine {
 	size_t n;
 	struct map by_name;
 	size_t active, active_max;
+	size_t making; /* jobs in WAIT_MADE */
 	bool surveyed; /* names and addresses of all jails are told */
 	bool reaped;
 	bool interrupted;

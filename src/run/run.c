@@ -158,6 +158,10 @@ static void begin(struct job *j)
 
 /* ---- the loop ---- */
 
+/* So many children put their jails together while the next one is made: more would only be in each
+ * other's way, and each costs descriptors that the next one inherits. */
+#define MAKING_MAX 3
+
 enum turn { TURN_WAIT, TURN_ACTIVE, TURN_OVER };
 
 /* A stage is at its end. */
@@ -203,7 +207,8 @@ static bool begin_ready(struct engine *e)
 			       ? e->n - 1 - k
 			       : k;
 		struct job *j = e->job[i];
-		if (is_over(e, i) || is_active(j) || e->active >= e->active_max)
+		if (is_over(e, i) || is_active(j) || e->active >= e->active_max ||
+		    e->making >= MAKING_MAX)
 			continue;
 		enum depend_verdict v = depend_may(&e->graph, i);
 		if (v == DEPEND_NOT_YET)
@@ -230,6 +235,8 @@ static int waits_on(const struct job *j)
 	case WAIT_LOCK:
 	case WAIT_HOST:
 		return j->pidfd;
+	case WAIT_MADE:
+		return j->proc.setup;
 	case WAIT_INSIDE:
 		return j->proc.ctl;
 	case WAIT_END:

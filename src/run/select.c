@@ -22,7 +22,7 @@ static struct job *add(struct engine *e, const char *who, bool named, bool only_
 	}
 	j = mem_alloc(sizeof(*j));
 	*j = (struct job){.e = e, .who = mem_strdup(who), .named = named, .lock = -1, .pidfd = -1};
-	j->proc = (struct process){-1, -1};
+	j->proc = PROCESS_NONE;
 	j->rec.slot = SLOT_NONE;
 	bool restart = op & RUN_REMOVE && op & RUN_MODIFY;
 	bool down = op & (RUN_REMOVE | RUN_FORCE) && !restart && !only_up;

@@ -109,7 +109,19 @@ static int make(struct job *j)
 		job_note(j, "%s", notes.v[i]);
 	if (rc < 0)
 		return job_told(j, &err);
+	j->wait = WAIT_MADE;
+	e->making++;
+	return 0;
+}
+
+static int made(struct job *j)
+{
+	struct engine *e = j->e;
 	j->made = true;
+	if (e->interrupted) {
+		job_error(j, "interrupted");
+		return -EINTR;
+	}
 	e->graph.v[j->index].level = DEPEND_MADE;
 	if (e->o->print_jid) {
 		char jid[16];
@@ -180,6 +192,7 @@ const struct step job_start[] = {
     {P_EXEC_PRESTART, ON_HOST, NULL},
     {.fn = unview},
     {.fn = make},
+    {.fn = made},
     {P_EXEC_CREATED, ON_HOST, NULL},
     {.fn = move_in},
     {P_EXEC_START, INSIDE, NULL},
