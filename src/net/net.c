@@ -386,34 +386,57 @@ int net_attach(struct net *n, struct net_jail *nj, const char *name, pid_t pid, 
 	return rc;
 }
 
-int net_inside(const struct net_jail *nj, struct ng_err *err)
+static void add_inside(struct nl_batch *b, const struct net_jail *nj)
 {
-	autodone(nl_batch_done) struct nl_batch b = {0};
 	bool via4 = false, via6 = false;
-	struct nl nl;
 
-	int rc = nl_open(&nl, NETLINK_ROUTE);
-	if (rc < 0)
-		return err_sys(err, rc, "netlink");
-	nl_begin(&b);
-	rtnl_set_up(&b, 1);
+	nl_begin(b);
+	rtnl_set_up(b, 1);
 	if (nj->link)
-		rtnl_set_up(&b, INSIDE);
+		rtnl_set_up(b, INSIDE);
 	for (size_t i = 0; i < nj->naddrs; i++) {
 		const struct net_addr *a = &nj->addr[i];
 		bool *via = a->ip.family == AF_INET ? &via4 : &via6;
 		struct ipnet own = whole(&a->ip), gateway = whole(&a->gateway);
 		struct ipnet everything = {.addr.family = a->ip.family};
-		rtnl_add_address(&b, INSIDE, &own);
+		rtnl_add_address(b, INSIDE, &own);
 		if (!*via) {
-			rtnl_add_route(&b, &gateway, NULL, INSIDE);
-			rtnl_add_route(&b, &everything, &a->gateway, INSIDE);
+			rtnl_add_route(b, &gateway, NULL, INSIDE);
+			rtnl_add_route(b, &everything, &a->gateway, INSIDE);
 		}
 		*via = true;
 	}
+}
+
+int net_inside(const struct net_jail *nj, struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	autodone(nl_close) struct nl nl = {0};
+	autodone(nl_close) struct nl watch = {0};
+	bool six = false;
+
+	for (size_t i = 0; i < nj->naddrs; i++)
+		six |= nj->addr[i].ip.family == AF_INET6;
+	int rc = nl_open(&nl, NETLINK_ROUTE);
+	if (rc == 0 && six)
+		rc = rtnl_watch(&watch);
+	if (rc < 0)
+		return err_sys(err, rc, "netlink");
+	add_inside(&b, nj);
 	rc = nl_send(&nl, &b, NULL, err);
-	nl_close(&nl);
+	for (size_t i = 0; i < nj->naddrs && rc == 0; i++)
+		if (nj->addr[i].ip.family == AF_INET6)
+			rc = rtnl_wait_local(&watch, &nl, &nj->addr[i].ip, err);
 	return rc < 0 ? err_prefix(err, "network inside the jail") : 0;
+}
+
+int net_settle(struct net *n, const struct net_jail *nj, struct ng_err *err)
+{
+	struct rtnl_link link;
+	/* The host end came up first, without a peer. The kernel lets it send a little after the
+	 * other end is up, from a queue of work; answering this question (since Linux 6.8) it does
+	 * so now. Else the answer to a jail's first packet could be lost. */
+	return nj->link ? rtnl_get_link(&n->route, nj->link, &link, err) : 0;
 }
 
 /* --- and its end --- */
@@ -515,9 +538,13 @@ int net_update(struct net *n, const struct record *r, const struct net_jail *nj,
 	}
 	if (!same)
 		return err_set(err, EINVAL, "the addresses of a running jail cannot be changed");
+	/* A table that vanished comes back with what the record says. */
+	int rc = net_prepare(n, err);
+	if (rc < 0)
+		return rc;
 	difference(&r->undo, &nj->undo, &gone);
 	difference(&nj->undo, &r->undo, &come);
-	int rc = rules_change(n, &gone, &come, r->link, err);
+	rc = rules_change(n, &gone, &come, r->link, err);
 	/* A jail that is listed for the first time loses all that the default permitted. */
 	if (rc == 0 && lists(&come))
 		rc = rules_flush_addresses(n, ips, nips, err);

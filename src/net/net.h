@@ -73,8 +73,6 @@ bool net_wants_lease(const struct conf_jail *j);
 /* An address that some jail is configured with: no lease may take it. To be told before net_plan.
  */
 void net_reserve(struct net *n, const struct ip *ip);
-/* Gives up the leases of a jail that is destroyed. */
-int net_forget(struct net *n, const char *jail, struct ng_err *err) MUST_CHECK;
 
 /* Makes the host ready: interfaces of ours up with their addresses, forwarding on, the table loaded
  * where it is missing or not ours (with the elements of the running jails),
@@ -87,6 +85,8 @@ int net_attach(struct net *n, struct net_jail *nj, const char *name, pid_t pid,
 	       struct ng_err *err) MUST_CHECK;
 /* In the child, inside its network namespace, after net_attach: lo, eth0, routes. */
 int net_inside(const struct net_jail *nj, struct ng_err *err) MUST_CHECK;
+/* In the parent, once net_inside was done: the pair carries packets now, both ways. */
+int net_settle(struct net *n, const struct net_jail *nj, struct ng_err *err) MUST_CHECK;
 /* Takes back what record.undo lists, and the connections that it permitted. The pair goes with the
  * namespace. Continues past errors; the first is told. */
 int net_detach(struct net *n, const struct record *r, struct ng_err *err);

@@ -76,6 +76,13 @@ static int redirect(struct plan *p, const struct conf_rdr *r, const struct net_a
 	ip_text(&to->ip, text);
 	for (unsigned i = 0; i <= (unsigned)(r->port.last - r->port.first) && rc == 0; i++) {
 		unsigned port = r->port.first + i, inside = r->to.first + i;
+		if (ports_taken(p->net, r->proto, port, to->ip.family))
+			return err_set(
+			    p->err, EADDRINUSE,
+			    "a service of this host itself listens on %s port %u and would "
+			    "not be reached any more; let it listen on another port, or on "
+			    "127.0.0.1 alone, or redirect another port",
+			    proto, port);
 		if (!r->nfrom)
 			rc = add(p, "rdr%c %s . %u : %s . %u", digit(&to->ip), proto, port, text,
 				 inside);

@@ -11,4 +11,7 @@ int permit_plan(struct net *n, const struct conf_jail *j, net_lookup *lookup, vo
 /* Begins an error about one value: "FILE:LINE:COL: WHAT "TEXT"". */
 int permit_fault(struct ng_err *err, const char *what, const struct conf_value *v);
 
+/* Does a service of the host listen on that port, at an address that the outside may know? */
+bool ports_taken(const struct net *n, int proto, unsigned port, int family);
+
 #endif

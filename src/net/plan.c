@@ -22,22 +22,6 @@ void net_reserve(struct net *n, const struct ip *ip)
 	h->reserved[h->nreserved++] = *ip;
 }
 
-int net_forget(struct net *n, const char *jail, struct ng_err *err)
-{
-	struct leases *l = &n->host->leases;
-	bool has = false;
-	for (size_t i = 0; i < l->n && !has; i++)
-		has = l->v[i].jail && str_eq(l->v[i].jail, jail);
-	if (!has)
-		return 0;
-	int rc = leases_lock(l, err);
-	if (rc == 0) {
-		rc = leases_free(l, jail, err);
-		leases_unlock(l);
-	}
-	return rc;
-}
-
 /* --- addresses --- */
 
 struct plan {

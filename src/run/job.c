@@ -252,6 +252,8 @@ static int on_setup(struct job *j)
 		return 0;
 	j->wait = WAIT_NOT;
 	j->e->making--;
+	if (rc == 0)
+		rc = net_settle(&j->e->host.net, &j->create.net, &err);
 	return rc < 0 ? job_told(j, &err) : 0;
 }
 

@@ -81,6 +81,12 @@ int rtnl_each_route(struct nl *nl, int family, int (*fn)(const struct rtnl_route
 int rtnl_lookup(struct nl *nl, const struct ip *to, struct rtnl_route *out,
 		struct ng_err *err) MUST_CHECK;
 
+/* IPv6 takes an address into use a little after rtnl_add_address, from a queue of work: until then
+ * packets for it are dropped. rtnl_watch is opened before, rtnl_wait_local called after. */
+int rtnl_watch(struct nl *watch) MUST_CHECK;
+int rtnl_wait_local(struct nl *watch, struct nl *nl, const struct ip *ip,
+		    struct ng_err *err) MUST_CHECK;
+
 /* One message of the kernel's as bytes. False: not such a message, or not well-formed. */
 bool rtnl_parse_link(const struct nlmsghdr *h, struct rtnl_link *out) MUST_CHECK;
 bool rtnl_parse_address(const struct nlmsghdr *h, struct rtnl_address *out) MUST_CHECK;

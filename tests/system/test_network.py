@@ -281,6 +281,22 @@ def test_port_of_another_jail(vps):
     assert vps.seen("internet", "tcp", VPS[4], 80, server, OUT[4]) == OUT[4]
 
 
+@protocols
+def test_port_of_the_host_itself(vps, proto):
+    # An administrator's session must not be redirected away.
+    configure(vps, b=f'rdr = "{proto} 22";')
+    server = vps.listen("vps", proto, "0.0.0.0", 22)
+    got = vps.run("jail", "-c", "b", status=1)
+    assert "listens on" in got.stderr and "rdr" in got.stderr
+    assert vps.seen("internet", proto, VPS[4], 22, server, OUT[4]) == OUT[4]
+    server.close()
+    # One for the host alone is in nobody's way.
+    vps.listen("vps", proto, "127.0.0.1", 22)
+    b = vps.start("b")
+    inside = vps.listen(b, proto, B[4], 22)
+    assert vps.seen("internet", proto, VPS[4], 22, inside, OUT[4]) == OUT[4]
+
+
 @families
 @protocols
 def test_redirect_to_loopback_and_gateway_is_not_followed(vps, v, proto):
@@ -734,6 +750,17 @@ def test_a_table_that_vanished_is_made_again(vps, how):
         server = vps.listen(a, "tcp", A[v], 80)
         assert vps.seen("internet", "tcp", VPS[v], 80, server, OUT[v]) == OUT[v]
         assert vps.seen(b, "tcp", A[v], 80, server) == B[v]
+
+
+def test_modification_where_the_table_has_vanished(vps):
+    configure(vps, a='rdr = "tcp 80";')
+    a = vps.start("a")
+    vps.run("nft", "delete", "table", "inet", "newgate")
+    configure(vps, a='rdr = "tcp 81";')
+    vps.run("jail", "-m", "a")
+    server = vps.listen(a, "tcp", A[4], 81)
+    assert vps.seen("internet", "tcp", VPS[4], 81, server, OUT[4]) == OUT[4]
+    assert vps.refused("internet", "tcp", VPS[4], 80) == errno.ECONNREFUSED
 
 
 def test_removal_where_the_table_has_vanished(vps):
