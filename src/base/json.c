@@ -61,7 +61,10 @@ void str_add_visible(struct str *b, const char *text)
 {
 	for (const unsigned char *s = (const unsigned char *)text; *s;) {
 		size_t n = sequence(s);
-		if (!n || *s < 0x20 || *s == 0x7f)
+		/* U+0080 to U+009F: the second set of control characters. */
+		if (n == 2 && s[0] == 0xc2 && s[1] < 0xa0)
+			str_addf(b, "\\x%02x\\x%02x", s[0], s[1]);
+		else if (!n || *s < 0x20 || *s == 0x7f)
 			str_addf(b, "\\x%02x", *s);
 		else
 			str_addn(b, (const char *)s, n);

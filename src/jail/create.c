@@ -7,8 +7,8 @@
 #include <time.h>
 #include "base/mem.h"
 #include "conf/files.h"
-#include "jail/hooks.h"
 #include "jail/limits.h"
+#include "jail/log.h"
 #include "sys/cgroup.h"
 #include "sys/mount.h"
 
@@ -239,9 +239,9 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 	rc = limits_apply(cg, j, tree, notes, err);
 	if (rc < 0)
 		return rc;
-	size_t services;
-	conf_list(j, P_SERVICE, &services);
-	autoclose int log = hook_log(j, r, h->state->root, services > 0, err);
+	struct log place autodone(log_done) = log_of_conf(j, r, h->state->root);
+	log_rotate(&place);
+	autoclose int log = log_open_append(&place, true, err);
 	if (log < 0 && err->code)
 		return -err->code;
 	struct spawn sp = {.record = r, .mounts = &c->mounts, .net = &c->net, .privs = &c->privs};

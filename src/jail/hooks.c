@@ -5,13 +5,12 @@
 #include <pwd.h>
 #include <signal.h>
 #include <stdio.h>
-#include <sys/fsuid.h>
 #include <sys/stat.h>
-#include "base/file.h"
 #include "base/mem.h"
 #include "conf/files.h"
 #include "jail/attach.h"
 #include "jail/control.h"
+#include "jail/log.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
 #include "sys/path.h"
@@ -190,53 +189,6 @@ static const char *folder_of(const struct hook *h, int root, const struct jail_u
 	return fd < 0 ? "/" : u->home;
 }
 
-#define LOG_FLAGS (O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
-
-/* A log below the jail's root: reached through the jail's own tree, where no link may lead
- * elsewhere, and as the jail's root, whose mount knows no other ids. */
-static int open_log_inside(const struct record *r, const char *path, struct ng_err *err)
-{
-	if (!r->pid)
-		return -ENOENT; /* there is no tree yet */
-	autoclose int tree = open_root(r, err);
-	if (tree < 0)
-		return tree;
-	uint32_t id = SLOT_BASE + r->slot * SLOT_IDS;
-	setfsgid(id);
-	setfsuid(id);
-	int fd = path_open_nolink(tree, path, LOG_FLAGS, 0666);
-	setfsuid(geteuid());
-	setfsgid(getegid());
-	return fd < 0 ? err_sys(err, fd, "exec.consolelog: %s in the jail", path) : fd;
-}
-
-int hook_log(const struct conf_jail *j, const struct record *r, const char *root, bool service,
-	     struct ng_err *err)
-{
-	const char *file = conf_string(j, P_EXEC_CONSOLELOG), *jail = conf_string(j, P_PATH);
-	struct str b autodone(str_done) = {0};
-	if (!file && !service)
-		return -1;
-	if (file) {
-		str_add(&b, file);
-	} else {
-		autofree char *name = state_name(j->name);
-		str_addf(&b, "/var/log/jail_%s_console.log", name);
-	}
-	size_t len = strlen(jail);
-	if (len > 1 && str_prefix(b.s, jail) && b.s[len] == '/')
-		return open_log_inside(r, b.s + len, err);
-	autofree char *path = files_path(root, b.s);
-	int fd = open(path, LOG_FLAGS, 0666);
-	/* The file that nobody chose must not be what keeps a jail from starting. */
-	if (fd < 0 && errno == ENOENT && !file) {
-		autofree char *folder = files_path(root, "/var/log");
-		(void)!file_mkdirs(folder, 0755);
-		fd = open(path, LOG_FLAGS, 0666);
-	}
-	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", path) : fd;
-}
-
 /* A directory of the host would be a way out of the jail's root. */
 static int harmless(int fd, int null)
 {
@@ -254,7 +206,8 @@ int hook_inside(const struct hook *h, int ctl, const char *service, struct ng_er
 	int rc = find_user(h, root, &buf, &user, err);
 	if (rc < 0)
 		return rc;
-	autoclose int log = hook_log(h->conf, h->record, h->root, service, err);
+	struct log place autodone(log_done) = log_of_conf(h->conf, h->record, h->root);
+	autoclose int log = log_open_append(&place, service, err);
 	if (log < 0 && err->code)
 		return -err->code;
 	autoclose int null = open("/dev/null", O_RDWR | O_CLOEXEC);

@@ -31,9 +31,4 @@ int hook_host(const struct hook *h, int *pidfd, struct ng_err *err) MUST_CHECK;
  * service: a tag that makes it a service; NULL: not one. */
 int hook_inside(const struct hook *h, int ctl, const char *service, struct ng_err *err) MUST_CHECK;
 
-/* The file for what commands inside print: exec.consolelog, else (services alone) a file of its own
- * below /var/log. A descriptor, or -1 with err->code 0: there is none. */
-int hook_log(const struct conf_jail *j, const struct record *r, const char *root, bool service,
-	     struct ng_err *err);
-
 #endif
