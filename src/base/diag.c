@@ -5,25 +5,6 @@
 #include "base/mem.h"
 #include "base/str.h"
 
-/* A value of many kilobytes may stand in the text: what is wrong with it comes behind. */
-static char *cut(struct str *text)
-{
-	const char *s = str_text(text);
-	size_t head = DIAG_TEXT / 2, tail = text->len - DIAG_TEXT / 2;
-	if (text->len <= DIAG_TEXT)
-		return str_take(text);
-	while ((s[head] & 0xc0) == 0x80)
-		head--;
-	while ((s[tail] & 0xc0) == 0x80)
-		tail++;
-	struct str out = {0};
-	str_addn(&out, s, head);
-	str_add(&out, " … ");
-	str_add(&out, s + tail);
-	str_done(text);
-	return str_take(&out);
-}
-
 PRINTF(1, 0)
 static char *visible(const char *fmt, va_list ap)
 {
@@ -31,7 +12,8 @@ static char *visible(const char *fmt, va_list ap)
 	str_vaddf(&text, fmt, ap);
 	str_add_visible(&out, str_text(&text));
 	str_done(&text);
-	return cut(&out);
+	str_cut(&out, DIAG_TEXT);
+	return str_take(&out);
 }
 
 static bool same_place(const struct diag *a, const struct pos *p)
@@ -135,8 +117,13 @@ char *diag_format(const struct diag *d)
 	}
 	if (d->level == DIAG_WARNING)
 		str_add(&b, "warning: ");
-	if (d->subject && *d->subject)
-		str_add_visible(&b, d->subject);
+	if (d->subject && *d->subject) {
+		struct str who = {0};
+		str_add_visible(&who, d->subject);
+		str_cut(&who, DIAG_TEXT / 4);
+		str_add(&b, str_text(&who));
+		str_done(&who);
+	}
 	if (d->others)
 		str_addf(&b, " and %u more", d->others);
 	if (d->subject && *d->subject)

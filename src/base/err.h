@@ -4,7 +4,8 @@
 
 #include "base/macro.h"
 
-/* By value, nothing to release. Zero-initialise. Text that does not fit ends in "…". */
+/* By value, nothing to release. Zero-initialise. Text that does not fit is cut in its
+ * middle, at an "…". */
 struct ng_err {
 	int code; /* errno value, 0 while nothing is wrong */
 	char text[2048];

@@ -67,6 +67,30 @@ void str_vaddf(struct str *b, const char *fmt, va_list ap)
 		str_addn(b, "", 0); /* adding nothing still leaves a NUL behind it */
 }
 
+static bool within_character(char c)
+{
+	return (c & 0xc0) == 0x80;
+}
+
+void str_cut(struct str *b, size_t max)
+{
+	static const char gap[] = " \xe2\x80\xa6 ";
+	if (b->len <= max)
+		return;
+	size_t head = (max - (sizeof(gap) - 1)) / 2;
+	size_t tail = b->len - (max - (sizeof(gap) - 1) - head);
+	while (head && within_character(b->s[head]))
+		head--;
+	while (within_character(b->s[tail]))
+		tail++;
+	struct str out = {0};
+	str_addn(&out, b->s, head);
+	str_add(&out, gap);
+	str_add(&out, b->s + tail);
+	str_done(b);
+	*b = out;
+}
+
 const char *str_text(const struct str *b)
 {
 	return b->s ? b->s : "";

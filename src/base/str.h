@@ -18,6 +18,9 @@ void str_addn(struct str *b, const char *s, size_t n);
 void str_addc(struct str *b, char c);
 void str_addf(struct str *b, const char *fmt, ...) PRINTF(2, 3);
 void str_vaddf(struct str *b, const char *fmt, va_list ap) PRINTF(2, 0);
+/* Takes so much out of the middle that at most `max` bytes (at least 16) are left: of a message
+ * that quotes a value of many kilobytes, what is wrong with it stands behind it. */
+void str_cut(struct str *b, size_t max);
 const char *str_text(const struct str *b); /* never NULL */
 char *str_take(struct str *b) MUST_CHECK;  /* never NULL; the caller frees; b is empty after */
 void str_done(struct str *b);

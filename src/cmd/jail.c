@@ -144,10 +144,14 @@ static const char *contradiction(const struct options *o, int argc, char **argv)
 	for (int i = 1; stops && i < argc; i++)
 		if (strchr(argv[i], '='))
 			return "to remove a jail its name or number is enough";
-	if (stops || described || argc < 2)
+	if (stops || described || argc == 0)
 		return NULL;
 	if (op == 0)
-		return argc < 4 ? "one of -c, -m, -r, -R is missing" : NULL;
+		return argc > 3   ? NULL
+		       : argc > 2 ? "behind PATH, HOSTNAME and IP the COMMAND is missing"
+				  : "one of -c, -m, -r, -R is missing";
+	if (argc == 1)
+		return NULL;
 	for (int i = 1; i < argc; i++)
 		if (strchr(argv[i], '='))
 			return "a jail that the command line describes begins with a parameter: "

@@ -3,6 +3,7 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/wait.h>
+#include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "jail/attach.h"
@@ -25,6 +26,25 @@ static int end_like(int status)
 	return 128 + sig;
 }
 
+static void not_found(struct state *s, const char *who)
+{
+	struct record *r = NULL;
+	struct ng_err ignored = {0};
+	size_t n = 0;
+
+	if (state_all(s, &r, &n, &ignored) < 0)
+		n = 0;
+	autofree const char **names = mem_alloc((n + 1) * sizeof(*names));
+	for (size_t i = 0; i < n; i++)
+		names[i] = r[i].name;
+	const char *near = str_nearest(who, names, n);
+	warn_msg("jail \"%s\" not found%s%s%s", who, near ? " (did you mean \"" : "",
+		 near ? near : "", near ? "\"?)" : "");
+	for (size_t i = 0; i < n; i++)
+		record_done(&r[i]);
+	free(r);
+}
+
 static int enter(const char *who, const struct attach *a)
 {
 	autodone(state_done) struct state s = {.dir = -1};
@@ -35,7 +55,7 @@ static int enter(const char *who, const struct attach *a)
 	if (rc == 0) {
 		rc = state_find(&s, who, &r, &err);
 		if (rc == -ENOENT || (rc == 0 && r.dead)) {
-			warn_msg("jail \"%s\" not found", who);
+			not_found(&s, who);
 			return 1;
 		}
 	}
@@ -59,8 +79,10 @@ static int jexec_run(int argc, char **argv)
 			a.dir = optarg;
 			break;
 		case 'e':
-			if (!strchr(optarg, '=') || *optarg == '=')
+			if (!strchr(optarg, '=') || *optarg == '=') {
+				warn_msg("-e %s: it reads NAME=VALUE", optarg);
 				return usage(&cmd_jexec);
+			}
 			strv_add(&env, optarg);
 			break;
 		case 'l':
@@ -78,6 +100,8 @@ static int jexec_run(int argc, char **argv)
 			return usage(&cmd_jexec);
 		}
 	}
+	if (a.host_user && a.jail_user)
+		warn_msg("-u names a user of the host, -U one of the jail: which of them?");
 	if (optind == argc || (a.host_user && a.jail_user))
 		return usage(&cmd_jexec);
 	a.env = env.v;

@@ -290,6 +290,17 @@ static const struct record *find_one(const struct jls *j, const struct record *a
 	return by_id;
 }
 
+static void not_found(const struct jls *j)
+{
+	autofree const char **names = mem_alloc((j->nall + 1) * sizeof(*names));
+
+	for (size_t i = 0; i < j->nall; i++)
+		names[i] = j->all[i].name;
+	const char *near = str_nearest(j->jail, names, j->nall);
+	warn_msg("jail \"%s\" not found%s%s%s", j->jail, near ? " (did you mean \"" : "",
+		 near ? near : "", near ? "\"?)" : "");
+}
+
 static int print_all(struct jls *j)
 {
 	const struct record *one = NULL;
@@ -298,7 +309,7 @@ static int print_all(struct jls *j)
 	if (j->jail) {
 		one = find_one(j, j->all, j->nall);
 		if (!one && !j->check)
-			warn_msg("jail \"%s\" not found", j->jail);
+			not_found(j);
 		if (!one || j->check)
 			return one ? 0 : 1;
 	}

@@ -91,6 +91,7 @@ int main(int argc, char **argv)
 		case 'V':
 			return version();
 		default:
+			fputs("usage: newgate [-R DIR] VERB [ARGUMENT …]\n", stderr);
 			return 1;
 		}
 	}

@@ -45,16 +45,13 @@ void storage_note(void *arg, const char *text)
 
 bool storage_good_name(const char *name)
 {
-	if (conf_is_wildcard(name)) {
-		warn_msg("\"%s\" is a pattern, not the name of one jail", name);
-		return false;
-	}
-	if (name[strspn(name, "0123456789")] == '\0') {
-		warn_msg("\"%s\" would be taken for the number of a jail: use a letter in its name",
-			 name);
-		return false;
-	}
-	return true;
+	const char *why = conf_name_fault(name);
+
+	if (conf_is_wildcard(name))
+		why = "it is a pattern, not the name of one jail";
+	if (why)
+		warn_msg("\"%s\": %s", name, why);
+	return !why;
 }
 
 bool storage_hold(struct storage *s, const char *jail, int *fd)

@@ -19,6 +19,8 @@ static int create(struct store *store, int argc, char **argv)
 			return usage(&cmd_template);
 		from = optarg;
 	}
+	if (optind + 1 == argc && !from)
+		warn_msg("made of what? For example --from busybox, or --from debian:bookworm");
 	if (optind + 1 != argc || !from)
 		return usage(&cmd_template);
 	store->note = storage_note;
@@ -114,6 +116,10 @@ static int template_run(int argc, char **argv)
 		}
 		return verbs[i].run(&store, argc - 1, argv + 1);
 	}
+	const char *const names[] = {"create", "list", "destroy"};
+	const char *near = str_nearest(argv[1], names, ARRAY_SIZE(names));
+	warn_msg("\"%s\" is none of create, list, destroy%s%s%s", argv[1],
+		 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 	return usage(&cmd_template);
 }
 

@@ -64,16 +64,17 @@ static void check_identity(struct all *a, const struct conf_jail *j, size_t i)
 	    *j->name ? map_put(&a->name, keep(a, j->name), strlen(j->name), i) : NULL;
 	if (other && *other != i)
 		diag_error_of(a->diags, j->block, conf_pos(j, P_NAME),
-			      "name \"%s\" is also that of the jail at %s:%u", j->name,
-			      a->node[*other].pos.file, a->node[*other].pos.line);
+			      "name \"%s\" is also that of the jail at %s:%u: choose another",
+			      j->name, a->node[*other].pos.file, a->node[*other].pos.line);
 	if (!j->jid)
 		return;
 	const char *jid = arena_printf(&a->arena, "%d", j->jid);
 	other = map_put(&a->jid, jid, strlen(jid), i);
 	if (other && *other != i)
 		diag_error_of(a->diags, j->block, conf_pos(j, P_JID),
-			      "jid %d is also that of %s at %s:%u", j->jid, a->node[*other].block,
-			      a->node[*other].pos.file, a->node[*other].pos.line);
+			      "jid %d is also that of %s at %s:%u: take another, or none", j->jid,
+			      a->node[*other].block, a->node[*other].pos.file,
+			      a->node[*other].pos.line);
 }
 
 /* One address in two jails is a warning: they may be meant to run in turns. */
@@ -173,9 +174,9 @@ static size_t find_node(const struct all *a, const char *name)
 	return i ? *i : NONE;
 }
 
-/* The jail that was probably meant. Looking for it takes a step a jail, so only while messages are
- * still kept. */
-static const char *suggest(const struct all *a, const char *name, const char *extra)
+/* The jail (or other peer of allow.connect) that was probably meant. Looking for it takes a step a
+ * jail, so only while messages are still kept. */
+static const char *suggest(const struct all *a, const char *name, bool peers)
 {
 	if (a->diags->n >= DIAG_MAX)
 		return NULL;
@@ -183,7 +184,7 @@ static const char *suggest(const struct all *a, const char *name, const char *ex
 	size_t n = 0;
 	for (size_t i = 0; i < a->n; i++)
 		names[n++] = a->node[i].block;
-	if (extra) {
+	if (peers) {
 		names[n++] = "internet";
 		names[n++] = "host";
 	}
@@ -192,13 +193,20 @@ static const char *suggest(const struct all *a, const char *name, const char *ex
 	return near;
 }
 
-static void undefined(struct all *a, const struct node *node, const struct edge *e,
-		      const char *what, const char *extra)
+static void undefined(struct all *a, const struct node *node, const struct edge *e, bool peer)
 {
-	const char *near = suggest(a, e->name, extra);
-	diag_error_of(a->diags, node->block, e->pos, "%s \"%s\"%s%s%s%s", what, e->name,
-		      near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "",
-		      extra && !near ? extra : "");
+	const char *near = suggest(a, e->name, peer);
+	struct str remedy = {0};
+	if (near)
+		str_addf(&remedy, " (did you mean \"%s\"?)", near);
+	else if (peer)
+		str_add(&remedy, " (a jail, internet, host, or a network like 10.8.0.0/24)");
+	else
+		str_add(&remedy, ": configure it, or remove it here");
+	diag_error_of(a->diags, node->block, e->pos, "%s \"%s\"%s",
+		      peer ? "allow.connect names an undefined jail" : "depends on undefined jail",
+		      e->name, str_text(&remedy));
+	str_done(&remedy);
 }
 
 /* "a.b" is a child of "a", which must run before it: as if it depended on it, where it is
@@ -223,12 +231,10 @@ static void check_names(struct all *a, struct node *node)
 {
 	for (size_t i = 0; i < node->ndepends; i++)
 		if (find_node(a, node->depend[i].name) == NONE)
-			undefined(a, node, &node->depend[i], "depends on undefined jail", NULL);
+			undefined(a, node, &node->depend[i], false);
 	for (size_t i = 0; i < node->nconnects; i++)
 		if (find_node(a, node->connect[i].name) == NONE)
-			undefined(a, node, &node->connect[i],
-				  "allow.connect names an undefined jail",
-				  " (a jail, internet, host, or a network like 10.8.0.0/24)");
+			undefined(a, node, &node->connect[i], true);
 }
 
 /* Walks back from the jail whose dependency closes the loop: "a -> b -> a". */
@@ -246,8 +252,9 @@ static void tell_loop(struct all *a, size_t from, size_t to, const struct edge *
 		str_addf(&path, "%s -> ", a->node[chain[k]].block);
 	if (path.len >= 200)
 		str_add(&path, "… -> ");
-	diag_error_of(a->diags, a->node[from].block, closing->pos, "dependency loop (%s%s)",
-		      str_text(&path), a->node[to].block);
+	diag_error_of(a->diags, a->node[from].block, closing->pos,
+		      "dependency loop (%s%s): remove one of these", str_text(&path),
+		      a->node[to].block);
 	free(chain);
 	str_done(&path);
 }

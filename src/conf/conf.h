@@ -88,6 +88,10 @@ void conf_done(struct conf *c);
 bool conf_is_wildcard(const char *name);
 bool conf_wildcard_match(const char *wildcard, const char *jail);
 
+/* Why no jail can have this name: "each part between dots needs a name"; NULL where one can. A
+ * number can only be the name of the jail with that jid, and is none here. */
+const char *conf_name_fault(const char *name);
+
 /* Names of all jails (no wildcards) in order of definition; NULL-terminated, the caller frees the
  * array, not the names. */
 const char **conf_names(const struct conf *c, size_t *n) MUST_CHECK;

@@ -85,6 +85,8 @@ static void error_behind(struct parser *p)
 		syntax_error(p, "text with blanks needs quotes, values are separated by \",\"");
 	else if (at(p, TOK_OPEN))
 		syntax_error(p, "the name of a block is one word, or in quotes");
+	else if (at(p, TOK_ASSIGN) || at(p, TOK_APPEND))
+		syntax_error(p, "between a name and its value stands one \"=\" or \"+=\"");
 	else
 		syntax_error(p, "\";\" was expected");
 }
@@ -193,7 +195,10 @@ static void include_file(struct parser *p, size_t record, const char *path, stru
 
 	int r = file_read(path, &text, &len);
 	if (r < 0) {
-		diag_error(p->diags, pos, "%s: %s", path, strerror(-r));
+		diag_error(p->diags, pos, "%s: %s%s", path, strerror(-r),
+			   r == -ENOENT   ? " (a pattern may match nothing, a name must exist)"
+			   : r == -EISDIR ? " (what is in it: \"…/*.conf\")"
+					  : "");
 		return;
 	}
 	conf_note_file(p->conf, path);
@@ -309,7 +314,8 @@ static void block(struct parser *p, size_t record, const struct token *name)
 		diag_error(p->diags, name->pos,
 			   "$%s: syntax error (a jail's name cannot be a variable)", name->text);
 	if (!*full)
-		diag_error(p->diags, name->pos, "a jail's name cannot be empty");
+		diag_error(p->diags, name->pos,
+			   "a jail's name cannot be empty: write one before \"{\"");
 	if (record != GLOBAL)
 		full = arena_printf(&c->arena, "%s.%s", c->record[record].name, full);
 	size_t mine = conf_add_record(c, full, name->pos);

@@ -19,6 +19,7 @@ struct assignment {
 	const char *name, *value;
 	struct pos pos;      /* of the value */
 	const char *dynamic; /* what only a shell could evaluate, or NULL */
+	bool broken;         /* its end is missing; was told */
 };
 
 struct reader {
@@ -27,6 +28,7 @@ struct reader {
 	struct lex lex;
 	struct str text;
 	const char *dynamic;
+	bool broken;
 	struct assignment *v;
 	size_t n;
 	struct map by_name;
@@ -63,6 +65,7 @@ static void double_quoted(struct reader *r, struct pos opened)
 		if (c < 0) {
 			diag_error(r->diags, opened,
 				   "unterminated string: the closing \" is missing");
+			r->broken = true;
 			return;
 		}
 		if (c == '$' || c == '`')
@@ -83,6 +86,7 @@ static void single_quoted(struct reader *r, struct pos opened)
 		if (c < 0) {
 			diag_error(r->diags, opened,
 				   "unterminated string: the closing ' is missing");
+			r->broken = true;
 			return;
 		}
 		add(r, c);
@@ -138,6 +142,7 @@ static void assignment(struct reader *r)
 	word(r);
 	v.value = arena_strndup(a, str_text(&r->text), r->text.len);
 	v.dynamic = r->dynamic;
+	v.broken = r->broken;
 	size_t *known = map_get(&r->by_name, v.name, len);
 	if (known) {
 		r->v[*known] = v;
@@ -169,13 +174,15 @@ static void read_assignments(struct reader *r)
 	}
 }
 
-/* NULL where the variable is not set, or only a shell could tell its value. */
+/* NULL where the variable is not set, or its value cannot be told. */
 static const struct assignment *get(struct reader *r, const char *name)
 {
 	const size_t *i = map_get(&r->by_name, name, strlen(name));
 	if (!i)
 		return NULL;
 	const struct assignment *v = &r->v[*i];
+	if (v->broken)
+		return NULL;
 	if (!v->dynamic)
 		return v;
 	diag_error(r->diags, v->pos,
@@ -283,8 +290,8 @@ static size_t get_address(struct reader *r, const struct assignment *v, const ch
 	bool length = strchr(w[1], '/');
 	if (n >= 4 && (str_eq(w[2], "netmask") || str_eq(w[2], "prefixlen"))) {
 		if (!get_length(w[2], w[3], net)) {
-			diag_error(r->diags, v->pos, "%s: \"%s %s\" does not fit %s", v->name, w[2],
-				   w[3], w[1]);
+			diag_error(r->diags, v->pos, "%s: \"%s %s\" does not fit %s: write %s/%d",
+				   v->name, w[2], w[3], w[1], w[1], six ? 64 : 24);
 			return 0;
 		}
 		length = true;
@@ -399,7 +406,8 @@ static void understand(struct reader *r)
 	}
 	v = get(r, "pf_rules");
 	if (v && *v->value != '/')
-		diag_error(r->diags, v->pos, "pf_rules %s: not an absolute pathname", v->value);
+		diag_error(r->diags, v->pos,
+			   "pf_rules %s: not an absolute pathname (begin it with \"/\")", v->value);
 	else if (v)
 		rc->pf_rules = v->value;
 	get_cloned(r);

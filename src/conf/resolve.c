@@ -120,16 +120,18 @@ static bool clash(struct resolver *r, const struct conf_param *p)
 static void apply(struct resolver *r, const struct conf_param *p, size_t record)
 {
 	if (clash(r, p)) {
-		diag_error_of(r->diags, r->jail->block, p->pos,
-			      "variable \"$%s\" cannot have the same name as a parameter.",
-			      p->name);
+		diag_error_of(
+		    r->diags, r->jail->block, p->pos,
+		    "variable \"$%s\" cannot have the same name as a parameter: choose another",
+		    p->name);
 		return;
 	}
 	struct entry *e = find_entry(r, p->name, p->id);
 	if (!e) {
 		e = new_entry(r, p);
 	} else if (e->immutable) {
-		diag_error_of(r->diags, r->jail->block, p->pos, "cannot redefine parameter \"%s\".",
+		diag_error_of(r->diags, r->jail->block, p->pos,
+			      "cannot redefine parameter \"%s\": the name of the block is it",
 			      e->name);
 		return;
 	} else {
@@ -225,6 +227,29 @@ static struct entry *lookup(struct resolver *r, const char *name)
 
 static bool expand(struct resolver *r, struct entry *e, unsigned depth);
 
+/* Only what the configuration itself sets can be used: not the environment. */
+static void not_found(struct resolver *r, const struct entry *e, const struct conf_string *s,
+		      const char *name)
+{
+	autofree const char **names = mem_alloc((r->nentries + 1) * sizeof(*names));
+	struct str remedy = {0};
+	size_t n = 0;
+	bool negated;
+	for (size_t i = 0; i < r->nentries; i++)
+		if (r->entry[i].first && !r->entry[i].negated)
+			names[n++] = r->entry[i].name;
+	const char *near = str_nearest(name, names, n);
+	if (near)
+		str_addf(&remedy, "did you mean \"%s\"?", near);
+	else if (param_find(name, &negated))
+		str_add(&remedy, "this parameter has no value here");
+	else
+		str_addf(&remedy, "set it: $%s = \"…\";", name);
+	diag_error_of(r->diags, r->jail->block, s->pos, "%s: variable \"%s\" not found (%s)",
+		      e->name, name, str_text(&remedy));
+	str_done(&remedy);
+}
+
 /* Makes sure that every variable of the string has its values; how many values the string gives, or
  * 0 where a fault was told. */
 static size_t prepare(struct resolver *r, const struct entry *e, const struct conf_string *s,
@@ -238,12 +263,13 @@ static size_t prepare(struct resolver *r, const struct entry *e, const struct co
 		const char *name = s->part[i].text;
 		struct entry *target = lookup(r, name);
 		if (!target) {
-			diag_error_of(r->diags, jail, s->pos, "%s: variable \"%s\" not found",
-				      e->name, name);
+			not_found(r, e, s, name);
 			return 0;
 		}
 		if (target->state == BUSY) {
-			diag_error_of(r->diags, jail, s->pos, "%s: variable loop", name);
+			diag_error_of(r->diags, jail, s->pos,
+				      "%s: variable loop (its value leads back to \"$%s\")", name,
+				      name);
 			return 0;
 		}
 		if (target->state == BAD || !expand(r, target, depth + 1))
@@ -251,8 +277,8 @@ static size_t prepare(struct resolver *r, const struct entry *e, const struct co
 		if (target->nvalues != 1 && s->nparts != 1) {
 			diag_error_of(r->diags, jail, s->pos,
 				      "%s: array cannot be substituted inline (\"$%s\" has %zu "
-				      "values)",
-				      e->name, name, target->nvalues);
+				      "values; \"$%s\" alone stands for all of them)",
+				      e->name, name, target->nvalues, name);
 			return 0;
 		}
 		n = target->nvalues;
@@ -387,8 +413,8 @@ static bool check_known(struct resolver *r, const struct entry *e, enum conf_pur
 			       near ? "\"?)" : "");
 	else
 		diag_error_of(r->diags, r->jail->block, e->pos, "unknown parameter \"%s\"%s%s%s",
-			      e->name, near ? " (did you mean \"" : "", near ? near : "",
-			      near ? "\"?)" : "");
+			      e->name, near ? " (did you mean \"" : " (jail.conf(5) lists them",
+			      near ? near : "", near ? "\"?)" : ")");
 	return false;
 }
 

@@ -143,6 +143,9 @@ int value_mount(struct arena *a, const char *line, struct conf_mount *out, const
 				    "is \\040");
 	}
 	if (*out->dir != '/')
-		return fail(why, arena_printf(a, "%s: not an absolute pathname", out->dir));
+		return fail(
+		    why,
+		    arena_printf(a, "%s: not an absolute pathname (begin it with the jail's path)",
+				 out->dir));
 	return 0;
 }

@@ -78,7 +78,11 @@ int value_addr(struct arena *a, int family, const char *s, struct conf_addr *out
 		out->extra = arena_strndup(a, text, strlen(text));
 
 	if (str_eq(addr, "auto"))
-		return out->extra ? bad_addr(a, s, "says more than auto", why) : 0;
+		return out->extra ? bad_addr(a, s,
+					     "says more than auto: write auto alone, and the "
+					     "network in interface",
+					     why)
+				  : 0;
 	struct ipnet net;
 	size_t host = strcspn(addr, "/");
 	if (ipnet_parse(addr, &net) < 0) {

@@ -71,7 +71,8 @@ static bool check_int(struct checker *k, const struct conf_setting *s)
 		      p->max);
 		return false;
 	default:
-		fault(k, v->pos, "%s: non-integer value \"%s\"", s->name, v->text);
+		fault(k, v->pos, "%s: non-integer value \"%s\" (a whole number, %ld to %ld)",
+		      s->name, v->text, p->min, p->max);
 		return false;
 	}
 }
@@ -120,7 +121,8 @@ static void check_absolute(struct checker *k, const struct conf_setting *s,
 {
 	/* "path P: not an absolute pathname", as FreeBSD says it. */
 	if (*v->text && *v->text != '/' && !(s->id == P_PATH && s->argument))
-		fault(k, v->pos, "%s %s: not an absolute pathname", s->name, v->text);
+		fault(k, v->pos, "%s %s: not an absolute pathname (begin it with \"/\")", s->name,
+		      v->text);
 }
 
 static void check_interface(struct checker *k, const struct conf_setting *s,
@@ -151,7 +153,8 @@ static void check_hostname(struct checker *k, const struct conf_setting *s,
 		fault(k, v->pos, "%s \"%s\" is not a host's name: letters, digits, \"-\" and \".\"",
 		      s->name, v->text);
 	else if (strlen(v->text) > HOSTNAME_MAX_LEN)
-		fault(k, v->pos, "%s \"%s\" is longer than the %d bytes that Linux takes", s->name,
+		fault(k, v->pos,
+		      "%s \"%s\" is longer than the %d bytes that Linux takes: shorten it", s->name,
 		      v->text, HOSTNAME_MAX_LEN);
 }
 
@@ -202,14 +205,18 @@ static void check_source(struct checker *k, const struct conf_setting *s,
 {
 	struct ip ip;
 	if (ip_parse(v->text, &ip) < 0)
-		fault(k, v->pos, "%s \"%s\" is not an address", s->name, v->text);
+		fault(k, v->pos, "%s \"%s\" is not an address: write one of the host's", s->name,
+		      v->text);
 }
 
 static void check_template(struct checker *k, const struct conf_setting *s,
 			   const struct conf_value *v)
 {
 	if (*v->text == '.' || *v->text == '-' || strpbrk(v->text, "/ \t\n"))
-		fault(k, v->pos, "%s \"%s\" is not a template's name", s->name, v->text);
+		fault(k, v->pos,
+		      "%s \"%s\" is not a template's name: no \"/\", no blank, no \".\" or \"-\" "
+		      "in front",
+		      s->name, v->text);
 }
 
 static void check_ruleset(struct checker *k, const struct conf_setting *s,
@@ -294,30 +301,40 @@ static void check_class(struct checker *k, const struct conf_setting *s)
 
 /* Values that must agree. */
 
+#define STRING_OF(n) #n
+#define TEXT_OF(n) STRING_OF(n)
+
+const char *conf_name_fault(const char *name)
+{
+	if (!*name)
+		return "a jail needs a name";
+	if (*name == '.' || name[strlen(name) - 1] == '.' || strstr(name, ".."))
+		return "each part between dots needs a name";
+	if (!name[strspn(name, "0123456789")])
+		return "a number is not the name of a jail: add a letter";
+	if (*name == '-' || strpbrk(name, "/*#\"'\\ \t\r\n") || strlen(name) > NAME_MAX_LEN)
+		return "a jail's name has at most " TEXT_OF(
+		    NAME_MAX_LEN) " bytes, no blank, quote, \"/\", \"*\", \"#\" or \"\\\", no "
+				  "\"-\" in front";
+	if (str_eq(name, "host") || str_eq(name, "internet"))
+		return "it means something else in allow.connect: choose another";
+	return NULL;
+}
+
 static void check_name(struct checker *k)
 {
 	const struct conf_jail *j = k->jail;
 	struct pos pos = conf_pos(j, P_NAME);
-	const char *name = j->name;
 	const char *jid = conf_string(j, P_JID);
 
-	if (!*name) {
+	if (!*j->name) {
 		if (!conf_string(j, P_PATH))
 			fault(k, pos, "a jail that is given neither name nor jid needs a path");
 		return;
 	}
-	if (*name == '.' || name[strlen(name) - 1] == '.' || strstr(name, ".."))
-		fault(k, pos, "name \"%s\": each part between dots needs a name", name);
-	else if (!name[strspn(name, "0123456789")] && !(jid && str_eq(jid, name)))
-		fault(k, pos, "name \"%s\" is a number but not the jid: add a letter", name);
-	else if (*name == '-' || strpbrk(name, "/*#\"'\\ \t\r\n") || strlen(name) > NAME_MAX_LEN)
-		fault(k, pos,
-		      "name \"%s\" cannot be a jail's: at most %d bytes, no blank, quote, \"/\", "
-		      "\"*\", \"#\" or \"\\\", no \"-\" in front",
-		      name, NAME_MAX_LEN);
-	else if (str_eq(name, "host") || str_eq(name, "internet"))
-		fault(k, pos, "name \"%s\" means something else in allow.connect: choose another",
-		      name);
+	const char *why = conf_name_fault(j->name);
+	if (why && !(jid && str_eq(jid, j->name)))
+		fault(k, pos, "name \"%s\": %s", j->name, why);
 }
 
 static void check_family(struct checker *k, enum param_id family, enum param_id addr)
@@ -351,7 +368,8 @@ static void check_inherit(struct checker *k)
 		bool own_family = needs_own[i] == (four ? P_IP4_ADDR : P_IP6_ADDR);
 		if (n && conf_is_set(j, needs_own[i]) && !own_family)
 			fault(k, conf_pos(j, needs_own[i]),
-			      "%s needs a network of the jail's own, which %s = inherit gives up",
+			      "%s needs a network of the jail's own, which %s = inherit gives up: "
+			      "remove one",
 			      param_get(needs_own[i])->name, name);
 	}
 	enum param_id other = four ? P_IP6 : P_IP4;
@@ -363,7 +381,7 @@ static void check_inherit(struct checker *k)
 	else if (four != six)
 		fault(k, conf_pos(j, other),
 		      "%s = %s is not possible beside %s = inherit, which shares the whole of the "
-		      "host's network",
+		      "host's network: remove one",
 		      param_get(other)->name, conf_string(j, other) ? conf_string(j, other) : "new",
 		      name);
 }
@@ -385,7 +403,7 @@ static void check_addresses(struct checker *k)
 				continue;
 			count[f]++;
 			if (a->addr.family && map_put(&seen, a->addr.bytes, ip_size(&a->addr), 0))
-				fault(k, v[i].pos, "%s \"%s\" stands here twice",
+				fault(k, v[i].pos, "%s \"%s\" stands here twice: remove one",
 				      param_get(ids[f])->name, v[i].text);
 		}
 	}
@@ -406,8 +424,9 @@ static void check_addresses(struct checker *k)
 		if (!count[six])
 			fault(k, source[i].pos,
 			      "nat.source \"%s\" needs an %s of the jail, and it has "
-			      "none",
-			      source[i].text, six ? "ip6.addr" : "ip4.addr");
+			      "none: add %s = auto;",
+			      source[i].text, six ? "ip6.addr" : "ip4.addr",
+			      six ? "ip6.addr" : "ip4.addr");
 		else if (given[six]++)
 			fault(k, source[i].pos,
 			      "nat.source \"%s\" is the second of its family: one can be used",
@@ -454,7 +473,9 @@ static void check_redirects(struct checker *k)
 			b = a;
 			a = first;
 		}
-		fault(k, b->value->pos, "rdr \"%s\" takes the same port as \"%s\" at %s:%u",
+		fault(k, b->value->pos,
+		      "rdr \"%s\" takes the same port as \"%s\" at %s:%u: one port leads to one "
+		      "place",
 		      b->value->text, a->value->text, a->value->pos.file, a->value->pos.line);
 	}
 }

@@ -225,6 +225,9 @@ static int walk_fstab(const struct walk *w, const struct conf_value *file)
 	int rc = file_read(path, &text, &len);
 	if (rc < 0) {
 		err_sys(w->err, rc, "%s", path);
+		if (rc == -ENOENT)
+			err_set(w->err, ENOENT,
+				"%s: No such file or directory (an empty one will do)", path);
 		return tell(w, file->pos, "mount.fstab");
 	}
 	struct arena *a = &w->m->arena;

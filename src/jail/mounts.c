@@ -92,6 +92,10 @@ static int clone_shared(int dir, const char *path)
 
 static int prepare_line(struct mounts *m, struct mount_line *l, int userns, struct ng_err *err)
 {
+	if (l->kind == MOUNT_BIND && access(l->source, F_OK) < 0 && errno == ENOENT)
+		return err_set(err, ENOENT,
+			       "%s: %s: No such file or directory (make it, or remove this mount)",
+			       l->what, l->source);
 	if (l->kind == MOUNT_BIND) {
 		l->fd = clone_mapped(m, l->source, false, l->attr, userns, err);
 		if (l->fd >= 0 || err->code)

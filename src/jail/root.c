@@ -215,6 +215,10 @@ static int attach_line(struct mount_line *l, int root, struct ng_err *err)
 		return err_set(err, ELOOP,
 			       "%s: %s: a mount point may not be reached by a symbolic link",
 			       l->what, l->target);
+	if (at == -ENOENT)
+		return err_set(err, ENOENT,
+			       "%s: there is no mount point %s in the jail's root: make it there",
+			       l->what, l->target);
 	if (at < 0)
 		return err_sys(err, at, "%s: mount point %s", l->what, l->target);
 	if (l->kind == MOUNT_TMPFS)

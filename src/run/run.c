@@ -32,13 +32,19 @@ static int wait_for_lock(struct job *j, int fd)
 	return 0;
 }
 
+/* Is this what no jail can be called, so that none runs? */
+static bool nobody_is(const struct job *j)
+{
+	return !j->conf.name && j->who[strspn(j->who, "0123456789")] && conf_name_fault(j->who);
+}
+
 /* A jail of the command line without a name has none until it has a number: nothing to lock. */
 static int lock(struct job *j)
 {
 	struct ng_err err = {0};
 	const char *name = j->conf.name ? j->conf.name : j->who;
 	int busy = -1;
-	if (!*name)
+	if (!*name || nobody_is(j))
 		return 0;
 	int fd = state_trylock(j->e->host.state, name, &busy, &err);
 	if (fd >= 0)
@@ -56,7 +62,7 @@ static int find_running(struct job *j)
 	const char *name = j->conf.name ? j->conf.name : j->who;
 	record_done(&j->rec);
 	j->rec.slot = SLOT_NONE;
-	int rc = *name ? state_find(e->host.state, name, &j->rec, &err) : -ENOENT;
+	int rc = *name && !nobody_is(j) ? state_find(e->host.state, name, &j->rec, &err) : -ENOENT;
 	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)
@@ -79,6 +85,38 @@ static void complain(struct job *j, const char *text)
 	str_addf(&b, "\"%s\" %s", j->conf.name && *j->conf.name ? j->conf.name : j->who, text);
 	j->failed = true;
 	j->e->sink->error(j->e->sink->arg, NULL, b.s);
+}
+
+/* No such jail: which one may have been meant? */
+static void not_found(struct job *j)
+{
+	struct engine *e = j->e;
+	struct ng_err ignored = {0};
+	struct record *r = NULL;
+	struct str text autodone(str_done) = {0};
+	size_t configured = 0, running = 0;
+	bool negated;
+	autofree const char **names = conf_names(e->conf, &configured);
+
+	if (state_all(e->host.state, &r, &running, &ignored) < 0)
+		running = 0;
+	names = mem_resize(names, configured + running + 1, sizeof(*names));
+	for (size_t i = 0; i < running; i++)
+		names[configured + i] = r[i].name;
+	const char *near = str_nearest(j->who, names, configured + running);
+	str_add(&text, "not found");
+	if (j->conf.name && *j->conf.name && !(e->o->op & RUN_CREATE))
+		str_add(&text, ": it is configured, but does not run");
+	else if (near && !str_eq(near, j->who))
+		str_addf(&text, " (did you mean \"%s\"?)", near);
+	else if (e->o->op & RUN_CREATE && param_find(j->who, &negated))
+		str_addf(&text, " (a jail of the command line begins with name=NAME or path=DIR)");
+	else if (e->o->op & RUN_CREATE && !configured)
+		str_add(&text, ": no jail is configured (newgate init writes the first files)");
+	complain(j, text.s);
+	for (size_t i = 0; i < running; i++)
+		record_done(&r[i]);
+	free(r);
 }
 
 /* What is configured of a running jail that no file describes any more is what its record says. */
@@ -105,7 +143,7 @@ static void begin_down(struct job *j)
 		return;
 	if (!running) {
 		if (j->named && !j->e->o->quiet)
-			complain(j, "not found");
+			not_found(j);
 		j->failed |= j->named;
 		return;
 	}
@@ -120,7 +158,7 @@ static void begin_up(struct job *j)
 	if (running < 0)
 		return;
 	if (!j->conf.name) {
-		complain(j, "not found");
+		not_found(j);
 		return;
 	}
 	if (running && j->may_modify && j->may_restart && modify_needs_restart(j)) {
@@ -134,7 +172,7 @@ static void begin_up(struct job *j)
 	} else if (j->may_start) {
 		j->table = job_start;
 	} else {
-		complain(j, "not found");
+		not_found(j);
 	}
 }
 

@@ -2,6 +2,7 @@
 
 #include <dirent.h>
 #include <fcntl.h>
+#include <limits.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <sys/stat.h>
@@ -201,7 +202,8 @@ int state_find(struct state *s, const char *who, struct record *out, struct ng_e
 {
 	*out = (struct record){0};
 	autofree char *file = state_name(who);
-	int rc = load(s, file, out, err);
+	/* No file can have a name that is too long, so no jail has it. */
+	int rc = strlen(file) > NAME_MAX ? -ENOENT : load(s, file, out, err);
 	if (rc != -ENOENT)
 		return rc;
 	uint32_t jid;

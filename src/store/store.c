@@ -103,7 +103,8 @@ static int plain_layout(const struct store *s, const char *jail, const char *pat
 	if (rc < 0)
 		return err_sys(err, errno, "path %s", said);
 	if (!S_ISDIR(st.st_mode))
-		return err_set(err, ENOTDIR, "path %s: Not a directory", said);
+		return err_set(err, ENOTDIR,
+			       "path %s: Not a directory (it is to be the jail's root)", said);
 	out->path = mem_strdup(path);
 	return 0;
 }

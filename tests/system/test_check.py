@@ -62,7 +62,7 @@ free gone
         '/etc/fstab.web:6:1: web: "size=lots" is not a size (such as 64m)',
         "/etc/jail.conf:3:13: web: /tmp is not below the jail's path /var/jails/web; "
         "a jail's mounts exist in the jail only",
-        "/etc/jail.conf:7:22: lost: /etc/fstab.lost: No such file or directory",
+        "/etc/jail.conf:7:22: lost: /etc/fstab.lost: No such file or directory (an empty one will do)",
         '/etc/jail.conf.d/mail.conf:1:8: mail: unknown parameter "exec.strat" (did you mean '
         '"exec.start"?)',
         '/etc/jail.dns.conf:1:18: dns: ip4.addr "10.0.0.300" is not an IPv4 address',
