@@ -29,7 +29,7 @@ static inline void macro_close(const int *fd)
 
 /* `autofree char *s = NULL;` frees s, `autoclose int fd = -1;` closes fd when the scope ends.
  * Holding something for the length of a scope is a use, whatever clang thinks. */
-#define autofree __attribute__((cleanup(macro_free)))
+#define autofree __attribute__((cleanup(macro_free), unused))
 #define autoclose __attribute__((cleanup(macro_close), unused))
 /* `autodone(fn)`: calls fn(&variable) when the scope ends. */
 #define autodone(fn) __attribute__((cleanup(fn), unused))
