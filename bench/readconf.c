@@ -14,7 +14,7 @@ int main(int argc, char **argv)
 	if (argc != 2)
 		return 64;
 	bool failed = conf_read(&c, argv[1], &d) < 0 || d.errors || conf_check_all(&c, &d) < 0;
-	autofree const char **names = conf_names(&c, &n);
+	free(conf_names(&c, &n));
 	printf("%zu jails\n", n);
 	for (size_t i = 0; i < d.n; i++) {
 		autofree char *text = diag_format(&d.v[i]);

@@ -200,8 +200,6 @@ static void begin(struct job *j)
  * other's way, and each costs descriptors that the next one inherits. */
 #define MAKING_MAX 3
 
-enum turn { TURN_WAIT, TURN_ACTIVE, TURN_OVER };
-
 /* A stage is at its end. */
 static void stage_over(struct engine *e, struct job *j)
 {
