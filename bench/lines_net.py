@@ -86,9 +86,9 @@ class Newgate(Path3):
 
     def __init__(self, m, name, number, ports):
         super().__init__(m, name, number)
-        self.root = BASE / f"ng-{name}"
+        self.root = m.add_root(BASE / f"ng-{name}")
         tree = self.root / "tree"
-        (self.root / "etc").mkdir(parents=True)
+        (self.root / "etc").mkdir()
         run("cp", "-a", m.root, tree)
         (self.root / "etc/rc.conf").write_text(
             'cloned_interfaces="lo100"\nifconfig_lo100_alias0="inet 10.100.0.1/24"\n')

@@ -1,7 +1,5 @@
 """Lines about what happens in one process: elements, clones, configuration."""
 
-import shutil
-
 from machine import BASE, HERE, run
 from report import median
 
@@ -21,15 +19,13 @@ def element(m, report, rounds):
 
 
 def cloning(m, report, rounds):
-    root = BASE / "ng-clones"
-    root.mkdir()
+    root = m.add_root(BASE / "ng-clones")
     run("newgate", "template", "create", "bench", "--from", m.root,
         env={"NEWGATE_ROOT": str(root)})
     clone, destroy = map(float, run(m.tools / "clones", root, "bench", 4 * rounds).split())
     report.bound("clone by overlay, in process", clone, 1, "ms")
     report.value("destroying it", destroy, "ms")
     report.skipped("clone by snapshot", "newgate does not clone by snapshots of btrfs or ZFS yet")
-    shutil.rmtree(root)
 
 
 def configuration(m, report, rounds):

@@ -25,12 +25,14 @@ class Failed(Exception):
 
 
 def enter_namespaces(argv):
-    """Replaces this process by itself in new namespaces; returns where it is in them already."""
+    """Replaces this process by itself in new namespaces; returns where it is in them already. With
+    them ends whatever was started there; until then the shell reaps it."""
     if os.environ.pop("NG_BENCH", None) == "inside":
         return
     os.environ["NG_BENCH"] = "inside"
     os.execvp("unshare", ["unshare", "--mount", "--net", "--uts", "--ipc", "--propagation", "private",
-                          "/usr/bin/python3", *argv])
+                          "--pid", "--fork", "--kill-child", "--mount-proc",
+                          "bash", "-c", '"$0" "$@" & wait $!', "/usr/bin/python3", *argv])
 
 
 def run(*argv, input=None, timeout=120, env=None):
@@ -60,7 +62,7 @@ class Machine:
         self.shifted = BASE / "shifted"  # the same with the jail's
         self.state = BASE / "state"
         self.ng = BASE / "ng"         # newgate's -R
-        self.number = 0
+        self.roots = []               # each of them that was used
         self._prepare()
 
     def _prepare(self):
@@ -71,8 +73,9 @@ class Machine:
         for folder in ("/run", "/var/lib/containers"):
             if Path(folder).is_dir():
                 run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
-        for folder in ("/run/netns", "/run/lock", BASE / "bin", self.state, self.ng):
+        for folder in ("/run/netns", "/run/lock", BASE / "bin", self.state):
             Path(folder).mkdir(parents=True)
+        self.add_root(self.ng)
         for name in ("newgate", "jail", "jls", "jexec"):
             (BASE / "bin" / name).symlink_to(self.build / "src" / "cmd" / "newgate")
         # As on a machine of today: one cgroup v2, and nothing else there.
@@ -120,12 +123,18 @@ class Machine:
         run("ip", "netns", "add", name)
         return Path("/run/netns") / name
 
+    def add_root(self, path):
+        path.mkdir()
+        self.roots.append(path)
+        return path
+
     def close(self):
+        """The cgroups; all else ends with the namespaces. What failed may have left jails behind."""
+        for root in self.roots:
+            if any((root / "run/newgate/jails").glob("*")):
+                run("jail", "-q", "-R", "*", env={"NEWGATE_ROOT": str(root)})
+            remove_cgroups(cgroup_of(root))
         remove_cgroups(CGROUP)
-        # newgate's own; its name is a hash of NEWGATE_ROOT.
-        for path in Path("/sys/fs/cgroup").glob("newgate-*"):
-            with contextlib.suppress(OSError):
-                remove_cgroups(path)
 
     # --- measuring ---
 
@@ -175,6 +184,14 @@ def _within(netns):
     finally:
         os.close(there)
         os.close(home)
+
+
+def cgroup_of(root):
+    """newgate's, by its -R: FNV-1a, 32 bits (state/state.c)."""
+    h = 0x811C9DC5
+    for byte in str(root).encode():
+        h = (h ^ byte) * 0x01000193 & 0xFFFFFFFF
+    return Path(f"/sys/fs/cgroup/newgate-{h:08x}")
 
 
 def remove_cgroups(path):

@@ -90,8 +90,9 @@ def bundle(folder, root, argv, **options):
     return folder
 
 
-def crun(cgroups="disabled"):
-    return ["crun", f"--cgroup-manager={cgroups}", "--root=/run/crun"]
+def crun():
+    """With a cgroup, as newgate and the floor have one."""
+    return ["crun", "--cgroup-manager=cgroupfs", "--root=/run/crun"]
 
 
 def bwrap(root, *argv):
