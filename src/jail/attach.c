@@ -3,20 +3,20 @@
  * moment.
  *
  * - Until the exec it is not dumpable, and its memory belongs to the host's user namespace (the
- * kernel keeps that with the memory, not with the process): no capability of the jail lets anyone
- * attach to it or read its /proc/PID/{fd,exe,root,mem}. The flag is set before the first step, and
- * again behind each change of credentials, since the kernel then puts fs.suid_dumpable in its
- * place.
+ *   kernel keeps that with the memory, not with the process): no capability of the jail lets anyone
+ *   attach to it or read its /proc/PID/{fd,exe,root,mem}. The flag is set before the first step, and
+ *   again behind each change of credentials, since the kernel then puts fs.suid_dumpable in its
+ *   place.
  * - Every descriptor but 0, 1, 2 closes at the exec. A directory among those three would be a way
- * out of the jail's root, so it is refused.
+ *   out of the jail's root, so it is refused.
  * - From the moment it is in the jail's mount namespace it opens nothing but what the jail's root
- * could have opened himself: it is the jail's root by then. The host's name service is asked
- * before, the jail's passwd(5) is read by ourselves (user.c).
+ *   could have opened himself: it is the jail's root by then. The host's name service is asked
+ *   before, the jail's passwd(5) is read by ourselves (user.c).
  * - It gets PID 1's capabilities, filter and limits before it becomes the user, and a session
- * keyring of its own: the caller's would come along, with the host's keys on it.
+ *   keyring of its own: the caller's would come along, with the host's keys on it.
  * - Should the command be /proc/self/exe, our executable runs inside; writing to it takes rights
- * over the host's ids, which no jail maps. What the terminal could be made to do by its descriptor
- * (TIOCSTI) the filter refuses. */
+ *   over the host's ids, which no jail maps. What the terminal could be made to do by its descriptor
+ *   (TIOCSTI) the filter refuses. */
 #include "jail/attach.h"
 
 #include <fcntl.h>
@@ -190,7 +190,7 @@ static int check_descriptors(struct ng_err *err)
 	return 0;
 }
 
-#define PATIENCE                                                                         \
+#define PATIENCE \
 	10000 /* ms that PID 1 may take to answer: the jail's root could have stopped it \
 	       */
 

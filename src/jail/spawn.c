@@ -4,25 +4,27 @@
  * the next one does not have to trust:
  *
  *  1. The parent, root of the host. It has claimed the jail's numbers and checked its
- * configuration. It opens what the child will need and could not open itself: newgate-init, the
- * jail's socket, its log. It makes nothing on the host yet that a crash would leave behind.
- *  2. clone3 into new user, mount, PID, UTS, IPC, cgroup and network namespaces, straight into the
- *     jail's cgroup, so that no moment exists in which a process of the jail is outside of it. The
- *     child holds every capability there and none on the host. It is still uid 0 of the host, hence
- *     it does nothing but wait until its ids are mapped: ids 0..65535 of the jail are a range of
- * the host's that nobody else has.
- *  3. The parent maps them, and makes the mounts that need the host's rights: detached copies of
- * the jail's tree, whose owners are mapped by the jail's user namespace, which may hold no device
- *     nodes (nodev) and which are private, so that nothing mounted on them travels back. It hands
- *     over descriptors, never names: the child looks up no path of the host.
- *  4. The child becomes the jail's root. It puts its file tree together (root.c), while the parent
- *     writes the record and connects the network. Up to here no program of the jail has run. Names
- *     within the jail's tree are the work of a stranger: they are opened by openat2(2) so that no
- *     link leads out, and never twice. pivot_root leaves nothing of the host's tree to return to.
- *  5. When the parent says so, the child configures its end of the network, loads the filter and
- *     drops capabilities, for good: whatever runs in the jail later, setuid programs included, has
- *     at most what is left. It executes newgate-init from a descriptor. Every other descriptor is
- *     closed by that exec, but for the socket and three that lead to /dev/null or the log.
+ *     configuration. It opens what the child will need and could not open itself: newgate-init,
+ *     the jail's socket, its log. It makes nothing on the host yet that a crash would leave
+ *     behind.
+ *  2. clone3 into new user, mount, PID, UTS, IPC, cgroup and network namespaces, straight into
+ *     the jail's cgroup, so that no moment exists in which a process of the jail is outside of it.
+ *     The child holds every capability there and none on the host. It is still uid 0 of the host,
+ *     hence it does nothing but wait until its ids are mapped: ids 0..65535 of the jail are a
+ *     range of the host's that nobody else has.
+ *  3. The parent maps them, and makes the mounts that need the host's rights: detached copies
+ *     of the jail's tree, whose owners are mapped by the jail's user namespace, which may hold no
+ *     device nodes (nodev) and which are private, so that nothing mounted on them travels back. It
+ *     hands over descriptors, never names: the child looks up no path of the host.
+ *  4. The child becomes the jail's root. It puts its file tree together (root.c), while the
+ *     parent writes the record and connects the network. Up to here no program of the jail has
+ *     run. Names within the jail's tree are the work of a stranger: they are opened by openat2(2)
+ *     so that no link leads out, and never twice. pivot_root leaves nothing of the host's tree to
+ *     return to.
+ *  5. When the parent says so, the child configures its end of the network, loads the filter
+ *     and drops capabilities, for good: whatever runs in the jail later, setuid programs included,
+ *     has at most what is left. It executes newgate-init from a descriptor. Every other descriptor
+ *     is closed by that exec, but for the socket and three that lead to /dev/null or the log.
  *
  * The jail's first own program is started by newgate-init on newgate's order. So no process of ours
  * that holds a descriptor of the host is ever visible to a program of the jail: the child is not
