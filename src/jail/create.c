@@ -286,6 +286,13 @@ static bool needs_net(const struct record *r)
 	return false;
 }
 
+void create_undo_ahead(struct host *h, const struct record *r)
+{
+	struct ng_err later = {0}; /* create_undo tells what went wrong */
+	if (needs_net(r) && host_net(h, &later) < 0)
+		return;
+}
+
 int create_undo(struct host *h, const struct record *r, struct ng_err *err)
 {
 	struct ng_err e = {0};

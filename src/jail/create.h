@@ -52,6 +52,9 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
  * claims, the record itself. Goes on past errors; the first is told. */
 int create_undo(struct host *h, const struct record *r, struct ng_err *err);
 
+/* Opens what that will need of the network, for the time in which the jail's end is awaited. */
+void create_undo_ahead(struct host *h, const struct record *r);
+
 /* "name=value" of everything that is set, for the record. */
 void create_params(struct strv *out, const struct conf_jail *j, const struct privs *p);
 

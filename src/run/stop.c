@@ -55,6 +55,7 @@ static int end(struct job *j)
 		seconds = 0;
 		pidfd_signal(j->proc.pidfd, SIGKILL);
 	}
+	create_undo_ahead(&j->e->host, &j->rec);
 	j->wait = WAIT_END;
 	j->deadline = job_now() + seconds * 1000 + GRACE;
 	return 0;
