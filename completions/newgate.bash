@@ -146,6 +146,20 @@ _newgate_verb() {
 			_newgate_files -f
 		fi
 		;;
+	up)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-n -v --json'
+		else
+			_newgate_offer "$(_newgate_configured; _newgate_running)"
+		fi
+		;;
+	down)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-v'
+		else
+			_newgate_offer "$(_newgate_running)"
+		fi
+		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;
 	destroy)
 		if [[ $cur == -* ]]; then

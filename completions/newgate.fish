@@ -54,6 +54,11 @@ complete -c newgate -n '__newgate_is clone' -f -a '(__newgate_templates; __newga
 complete -c newgate -n '__newgate_is check' -s v -d 'Parameters in use too'
 complete -c newgate -n '__newgate_is check' -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is check' -F
+complete -c newgate -n '__newgate_is up' -f -a '(__newgate_configured; __newgate_running)'
+complete -c newgate -n '__newgate_is up' -s n -d 'Only print'
+complete -c newgate -n '__newgate_is up' -l json -d 'As JSON'
+complete -c newgate -n '__newgate_is up; or __newgate_is down' -s v -d 'Tell every step'
+complete -c newgate -n '__newgate_is down' -f -a '(__newgate_running)'
 complete -c newgate -n '__newgate_is create' -f -a '(__newgate_configured)'
 complete -c newgate -n '__newgate_is destroy' -f -s y -d 'Do not ask'
 complete -c newgate -n '__newgate_is destroy' -f -a '(__newgate_configured)'

@@ -308,6 +308,7 @@ static int run_named(struct options *o, struct input *in, int argc, char **argv)
 	if (o->run.op != RUN_FORCE && !read_files(o, in))
 		return 1;
 	o->run.wildcard_all = argc == 0;
+	o->run.aside = o->file != NULL;
 	o->run.note_removed =
 	    in->conf.nrecords > 0 || argc > 1 || (argc && conf_is_wildcard(argv[0]));
 	if (o->run.op == 0)

@@ -191,20 +191,22 @@ static const struct assignment *get(struct reader *r, const char *name)
 	return NULL;
 }
 
-static void get_bool(struct reader *r, const char *name, bool *out)
+/* Is it said at all? */
+static bool get_bool(struct reader *r, const char *name, bool *out)
 {
 	static const char *const yes[] = {"YES", "TRUE", "ON", "1"}, *const no[] = {"NO", "FALSE",
 										    "OFF", "0"};
 	const struct assignment *v = get(r, name);
 	if (!v)
-		return;
+		return false;
 	for (size_t i = 0; i < ARRAY_SIZE(yes); i++) {
 		if (strcasecmp(v->value, yes[i]) == 0 || strcasecmp(v->value, no[i]) == 0) {
 			*out = strcasecmp(v->value, yes[i]) == 0;
-			return;
+			return true;
 		}
 	}
 	diag_error(r->diags, v->pos, "%s: \"%s\" is neither YES nor NO", name, v->value);
+	return true;
 }
 
 /* The words of a value; NULL-terminated, from the arena. */
@@ -394,7 +396,7 @@ static void warn_misspelt(struct reader *r)
 static void understand(struct reader *r)
 {
 	struct rcconf *rc = r->rc;
-	get_bool(r, "jail_enable", &rc->jail_enable);
+	rc->jail_enable_set = get_bool(r, "jail_enable", &rc->jail_enable);
 	get_bool(r, "jail_reverse_stop", &rc->jail_reverse_stop);
 	get_bool(r, "pf_enable", &rc->pf_enable);
 	get_bool(r, "gateway_enable", &rc->gateway_enable);

@@ -21,6 +21,7 @@ struct rc_interface {
 struct rcconf {
 	struct arena arena;
 	bool jail_enable, jail_reverse_stop, pf_enable, gateway_enable;
+	bool jail_enable_set;   /* it is said at all, YES or NO */
 	const char **jail_list; /* NULL-terminated, or NULL */
 	struct pos jail_list_pos;
 	const char *pf_rules; /* default "/etc/pf.conf" */

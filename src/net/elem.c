@@ -138,6 +138,11 @@ int elem_parse(const char *text, struct nft_elem *out)
 	return *text ? -EINVAL : 0;
 }
 
+const char *elem_set(size_t i)
+{
+	return i < 2 * ARRAY_SIZE(sets) ? sets[i / 2].name[i % 2] : NULL;
+}
+
 void elem_statement(struct str *out, const char *text)
 {
 	int set = (int)strcspn(text, " ");

@@ -15,6 +15,8 @@
 int elem_parse(const char *text, struct nft_elem *out) MUST_CHECK;
 /* Appends the statement that adds it, for nft_load. */
 void elem_statement(struct str *out, const char *text);
+/* The names of all sets and maps that hold elements of jails, one by one; NULL behind the last. */
+const char *elem_set(size_t i);
 /* Is this a connection that the element has to do with: redirected by it, permitted by it? */
 bool elem_covers(const struct nft_elem *e, const struct ct_flow *f);
 

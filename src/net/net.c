@@ -76,8 +76,6 @@ void net_done(struct net *n)
 
 /* --- forwarding --- */
 
-/* Below /run/newgate: the families ("4", "6") that newgate switched forwarding on for. */
-#define FORWARDING "forwarding"
 #define IP4_FORWARD "/proc/sys/net/ipv4/ip_forward"
 #define IP6_CONF "/proc/sys/net/ipv6/conf/"
 
@@ -134,7 +132,7 @@ static int forward(struct net *n, char *switched, struct ng_err *err)
 	} knobs[] = {{IP4_FORWARD, "4"}, {IP6_CONF "all/forwarding", "6"}};
 	char text[16] = "";
 
-	if (fd_get(n->state->dir, FORWARDING, text, sizeof text) < 0)
+	if (fd_get(n->state->dir, NET_FORWARDING, text, sizeof text) < 0)
 		*text = '\0';
 	for (unsigned i = 0; i < ARRAY_SIZE(knobs); i++) {
 		if ((i == 1 && !n->host->need6) || knob_is(knobs[i].path, "1"))
@@ -145,11 +143,11 @@ static int forward(struct net *n, char *switched, struct ng_err *err)
 		/* Said before it is done: forwarding for all must never go unnoticed. */
 		if (!n->host->gateway_enable && !strchr(text, *knobs[i].digit)) {
 			strcat(text, knobs[i].digit);
-			autoclose int fd = openat(n->state->dir, FORWARDING,
+			autoclose int fd = openat(n->state->dir, NET_FORWARDING,
 						  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 			rc = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
 			if (rc < 0)
-				return err_sys(err, rc, "/run/newgate/" FORWARDING);
+				return err_sys(err, rc, "/run/newgate/" NET_FORWARDING);
 		}
 	}
 	snprintf(switched, 16, "%s", n->host->gateway_enable ? "" : text);
@@ -179,7 +177,7 @@ static void tell_resolver(struct net *n, const struct ng_err *err)
 static int prepare_locked(struct net *n, int fd, struct strv *made, struct ng_err *err)
 {
 	char switched[16];
-	bool loaded;
+	bool loaded = n->reload;
 	int rc = range_make(n, fd, made, err);
 	if (rc == 0)
 		rc = forward(n, switched, err);

@@ -34,6 +34,8 @@ struct net {
 	struct net_host *host; /* host.h */
 	uint32_t mtu;          /* of the outside interface */
 	bool ready;    /* net_prepare was done, and nothing was planned since that needs it */
+	bool reload;   /* net_prepare loads the table in any case */
+	bool look;     /* nothing may be written down: what would have to be leased is -EAGAIN */
 	char *warning; /* what net_prepare wants the user to know though it is no error, or NULL */
 };
 int net_open(struct net *n, struct state *s, const struct rcconf *rc,
@@ -95,6 +97,22 @@ int net_detach(struct net *n, const struct record *r, struct ng_err *err);
  * must be the same (-EINVAL). */
 int net_update(struct net *n, const struct record *r, const struct net_jail *nj,
 	       struct ng_err *err) MUST_CHECK;
+
+/* Addresses and elements as net_plan would have them, without a link. */
+int net_permits(struct net *n, const struct conf_jail *j, net_lookup *lookup, void *arg,
+		struct net_jail *out, struct ng_err *err) MUST_CHECK;
+
+/* heal.c: what somebody took away or changed behind our back, a sentence each; looks only. six: a
+ * jail that runs has an IPv6 address. */
+int net_look(struct net *n, bool six, struct strv *faults, struct ng_err *err) MUST_CHECK;
+int net_look_jail(struct net *n, const struct record *r, struct strv *faults,
+		  struct ng_err *err) MUST_CHECK;
+/* And puts it back: what all jails share; one jail's routes (0) or a new link (1: nj->link). */
+int net_heal(struct net *n, bool six, struct ng_err *err) MUST_CHECK;
+int net_heal_jail(struct net *n, const struct record *r, struct net_jail *nj,
+		  struct ng_err *err) MUST_CHECK;
+/* Below /run/newgate: the families ("4", "6") that newgate switched forwarding on for. */
+#define NET_FORWARDING "forwarding"
 
 /* vnet.interface: moves links of the host in by name, and back out before the jail ends (a physical
  * one would come back by itself, others would vanish with the namespace). */

@@ -179,11 +179,9 @@ static bool inherits(const struct conf_jail *j, enum param_id id)
 	return conf_is_set(j, id) && conf_sys(j, id) == SYS_INHERIT;
 }
 
-int net_plan(struct net *n, const struct conf_jail *j, int jid, net_lookup *lookup, void *arg,
-	     struct net_jail *out, struct ng_err *err)
+static int plan_permits(struct net *n, const struct conf_jail *j, bool start, net_lookup *lookup,
+			void *arg, struct net_jail *out, struct ng_err *err)
 {
-	(void)jid;
-
 	*out = (struct net_jail){
 	    .vnet = conf_is_set(j, P_VNET) && conf_sys(j, P_VNET) == SYS_NEW,
 	};
@@ -195,9 +193,25 @@ int net_plan(struct net *n, const struct conf_jail *j, int jid, net_lookup *look
 				       "remove ip4 = inherit and ip6 = inherit");
 		return 0;
 	}
-	int rc = plan_addresses(n, j, true, out, err);
-	if (rc == 0)
-		rc = permit_plan(n, j, lookup, arg, out, err);
+	int rc = plan_addresses(n, j, start, out, err);
+	return rc < 0 ? rc : permit_plan(n, j, lookup, arg, out, err);
+}
+
+int net_permits(struct net *n, const struct conf_jail *j, net_lookup *lookup, void *arg,
+		struct net_jail *out, struct ng_err *err)
+{
+	int rc = plan_permits(n, j, false, lookup, arg, out, err);
+	if (rc < 0)
+		net_jail_done(out);
+	return rc;
+}
+
+int net_plan(struct net *n, const struct conf_jail *j, int jid, net_lookup *lookup, void *arg,
+	     struct net_jail *out, struct ng_err *err)
+{
+	(void)jid;
+
+	int rc = plan_permits(n, j, true, lookup, arg, out, err);
 	if (rc == 0 && out->naddrs)
 		rc = next_link(n, out, err);
 	if (rc < 0)

@@ -265,6 +265,8 @@ static int choose(struct net *n, struct net_range *r, int family, struct ng_err 
 {
 	struct leases *l = &n->host->leases;
 	struct ipnet net;
+	if (n->look)
+		return err_set(err, EAGAIN, "%s has no network yet", r->ifname);
 	int rc = leases_lock(l, err);
 	if (rc < 0)
 		return rc;

@@ -59,6 +59,7 @@ int range_link(struct net *n, const char *ifname, int *index, struct ng_err *err
  * the machine started. Its lock is held while interfaces are made or the table is loaded. */
 #define RANGE_MADE "ranges"
 int range_read_made(int fd, struct strv *lines) MUST_CHECK;
+void range_sort_made(struct strv *lines); /* as they go into the table */
 /* Makes every interface of ours that is missing, with its addresses. `made`: the lines of the file,
  * open and locked as fd, those that were added included, sorted. */
 int range_make(struct net *n, int fd, struct strv *made, struct ng_err *err) MUST_CHECK;

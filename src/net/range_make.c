@@ -70,6 +70,12 @@ static int by_text(const void *a, const void *b)
 	return strcmp(*(char *const *)a, *(char *const *)b);
 }
 
+void range_sort_made(struct strv *lines)
+{
+	if (lines->n)
+		qsort(lines->v, lines->n, sizeof *lines->v, by_text);
+}
+
 int range_make(struct net *n, int fd, struct strv *made, struct ng_err *err)
 {
 	struct str added = {0};
@@ -96,8 +102,7 @@ int range_make(struct net *n, int fd, struct strv *made, struct ng_err *err)
 			rc = err_sys(err, failed, "/run/newgate/" RANGE_MADE);
 	}
 	str_done(&added);
-	if (made->n)
-		qsort(made->v, made->n, sizeof *made->v, by_text);
+	range_sort_made(made);
 	return rc;
 }
 
@@ -196,6 +201,8 @@ int range_lease(struct net *n, const struct range_place *place, const char *jail
 		*out = have->net.addr;
 		return 0;
 	}
+	if (n->look)
+		return err_set(err, EAGAIN, "jail %s has no address yet", jail);
 	int rc = leases_lock(l, err);
 	if (rc < 0)
 		return rc;

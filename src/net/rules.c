@@ -1,11 +1,15 @@
 #include "net/rules.h"
 
+#include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include "base/mem.h"
 #include "net/elem.h"
 #include "net/range.h"
 #include "net/rules_nft.h" /* rules_nft[]: the bytes of rules.nft */
+#include "sys/fd.h"
+
+#define FINGERPRINT 64
 
 static bool is_elem(const char *line)
 {
@@ -75,27 +79,87 @@ static int load(struct net *n, const char *fingerprint, const char *rules, struc
 	return rc < 0 ? err_prefix(err, "table inet " NFT_TABLE) : 0;
 }
 
+/* The table as it is to be, and its fingerprint. */
+static void make_rules(const struct rules_facts *f, struct str *rules,
+		       char want[static FINGERPRINT])
+{
+	str_addn(rules, rules_nft, sizeof rules_nft);
+	add_networks(rules, f->made);
+	if (f->drop4)
+		add_transit(rules, "ipv4");
+	if (f->drop6)
+		add_transit(rules, "ipv6");
+	snprintf(want, FINGERPRINT, "newgate %016" PRIx64, hash(str_text(rules)));
+}
+
+/* Below /run/newgate: the fingerprint of the table that was loaded last, and what the kernel made
+ * of it (nft_hash_rules). */
+#define LOADED "rules"
+
+/* Only a help for rules_look: that it cannot be written is no reason to fail. */
+static void note_loaded(struct net *n, const char *fingerprint)
+{
+	struct ng_err ignored = {0};
+	struct str text autodone(str_done) = {0};
+	uint64_t made;
+	if (nft_hash_rules(&n->filter, &made, &ignored) < 0)
+		return;
+	str_addf(&text, "%s %016" PRIx64 "\n", fingerprint, made);
+	autoclose int fd =
+	    openat(n->state->dir, LOADED, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
+	if (fd >= 0 && fd_write_all(fd, text.s, text.len) < 0)
+		unlinkat(n->state->dir, LOADED, 0);
+}
+
 int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct ng_err *err)
 {
 	struct str rules = {0};
-	char want[64], have[128];
+	char want[FINGERPRINT], have[128];
 
-	str_addn(&rules, rules_nft, sizeof rules_nft);
-	add_networks(&rules, f->made);
-	if (f->drop4)
-		add_transit(&rules, "ipv4");
-	if (f->drop6)
-		add_transit(&rules, "ipv6");
-	snprintf(want, sizeof want, "newgate %016" PRIx64, hash(str_text(&rules)));
-	*loaded = false;
+	make_rules(f, &rules, want);
 	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
-	if (rc == -ENOENT || (rc >= 0 && !str_eq(have, want))) {
+	if (rc == -ENOENT || (rc >= 0 && (*loaded || !str_eq(have, want)))) {
 		*err = (struct ng_err){0};
 		rc = load(n, want, str_text(&rules), err);
 		*loaded = rc == 0;
+		if (*loaded)
+			note_loaded(n, want);
+	} else {
+		*loaded = false;
 	}
 	str_done(&rules);
 	return rc < 0 ? rc : 0;
+}
+
+int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, struct ng_err *err)
+{
+	struct str rules autodone(str_done) = {0};
+	struct str now autodone(str_done) = {0};
+	char want[FINGERPRINT], have[128], loaded[128];
+	uint64_t made;
+
+	make_rules(f, &rules, want);
+	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
+	if (rc == -ENOENT) {
+		*err = (struct ng_err){0};
+		strv_add(faults, "table inet " NFT_TABLE " is gone");
+		return 0;
+	}
+	if (rc < 0)
+		return rc;
+	if (!str_eq(have, want)) {
+		strv_add(faults,
+			 "table inet " NFT_TABLE " is not of this newgate and its networks");
+		return 0;
+	}
+	rc = nft_hash_rules(&n->filter, &made, err);
+	if (rc < 0)
+		return rc;
+	str_addf(&now, "%s %016" PRIx64 "\n", want, made);
+	if (fd_get(n->state->dir, LOADED, loaded, sizeof loaded) >= 0 && str_prefix(loaded, want) &&
+	    !str_eq(loaded, now.s))
+		strv_add(faults, "somebody changed the rules of table inet " NFT_TABLE);
+	return rules_look_elements(n, faults, err);
 }
 
 /* --- elements --- */

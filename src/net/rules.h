@@ -10,10 +10,17 @@ struct rules_facts {
 	const struct strv *made;
 	bool drop4, drop6;
 };
-/* Loads the table, with the elements of every running jail, unless it is there already. Sets
- * *loaded. */
+/* Loads the table, with the elements of every running jail, unless it is there already (or *loaded
+ * is set: then in any case). Sets *loaded. */
 int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded,
 		struct ng_err *err) MUST_CHECK;
+
+/* What is not as it was left, a sentence each: the table, its rules, the running jails' elements.
+ * Changes nothing. */
+int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults,
+	       struct ng_err *err) MUST_CHECK;
+/* rules_look.c: its last part. */
+int rules_look_elements(struct net *n, struct strv *faults, struct ng_err *err) MUST_CHECK;
 
 /* Adds the elements among the "elem …" lines of `add` and deletes those of `del` (either may be
  * NULL), in one transaction. link: of the jail whose they are. -EEXIST: another jail has that port,

@@ -26,6 +26,7 @@ struct job {
 	struct engine *e;
 	size_t index; /* in engine.job and engine.graph */
 	char *who;    /* name, or jid as given */
+	unsigned op;  /* enum run_op */
 	bool named;   /* by the user: it must be there (to stop) or not be there (to start) */
 	bool may_start, may_modify, may_restart;
 	bool only_if_stopped; /* goes up again only if it was we who brought it down */
@@ -85,7 +86,7 @@ int64_t job_now(void);
 /* A running jail's end that we have caused: waits for it. */
 void job_wait_end(int pidfd);
 
-extern const struct step job_start[], job_stop[], job_force[], job_modify[];
+extern const struct step job_start[], job_stop[], job_force[], job_modify[], job_repair[];
 
 /* ---- stop.c, start.c: the steps ---- */
 void start_undo(struct job *j); /* whatever of a start was done */
@@ -94,6 +95,10 @@ void start_undo(struct job *j); /* whatever of a start was done */
 int modify_apply(struct job *j);
 /* Is there a difference that only a restart can make? */
 bool modify_needs_restart(struct job *j);
+
+/* ---- repair.c ---- */
+/* Makes its link and routes again where they are gone; then, if asked to, changes it. */
+int repair_apply(struct job *j);
 
 /* ---- reap.c ---- */
 /* Ends what a record (with its lock held) still has and takes it back. */
@@ -104,6 +109,8 @@ int reap_all(struct engine *e);
 /* ---- select.c ---- */
 struct job *select_add(struct engine *e, const char *who, bool named);
 int select_jobs(struct engine *e, const char *const *names, size_t n);
+/* Exactly these, in the order that depend wants. */
+void select_plan(struct engine *e, const struct run_item *v, size_t n);
 /* Before the first start: every jail's name and address, for /etc/hosts and for leases. */
 int select_survey(struct engine *e, struct ng_err *err);
 int select_lookup(void *engine, const char *jail, struct ip *ips, size_t max);

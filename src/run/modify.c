@@ -8,11 +8,13 @@
  *
  * Parameters that are not mentioned stay as they are. Only newgate's own (rdr, allow.connect…),
  * when they come from a file, are what the file says: a redirect that was taken out of jail.conf
- * closes. */
+ * closes. For newgate up (run_options.whole) all of them are: what is not mentioned is the default.
+ */
 #include <sched.h>
 #include <sys/wait.h>
 #include "base/mem.h"
 #include "jail/control.h"
+#include "run/differ.h"
 #include "run/job.h"
 #include "jail/limits.h"
 #include "sys/cgroup.h"
@@ -60,7 +62,7 @@ static int merge(struct job *j, struct merged *m, struct ng_err *err)
 	str_addf(&own, "name=%s", name);
 	conf_add_argument(&m->conf, name, own.s, &d);
 	create_params(&given, &j->conf, &none);
-	for (size_t i = 0; i < j->rec.param.n; i++)
+	for (size_t i = 0; i < j->rec.param.n && !j->e->o->whole; i++)
 		if (!is_mentioned(&j->conf, j->rec.param.v[i]))
 			conf_add_argument(&m->conf, name, j->rec.param.v[i], &d);
 	for (size_t i = 0; i < given.n; i++)
@@ -76,50 +78,18 @@ static int merge(struct job *j, struct merged *m, struct ng_err *err)
 
 /* ---- what cannot change ---- */
 
-static void values_of(struct str *out, const struct strv *param, const char *name)
-{
-	size_t len = strlen(name);
-	for (size_t i = 0; i < param->n; i++)
-		if (strncmp(param->v[i], name, len) == 0 && param->v[i][len] == '=')
-			str_addf(out, "%s\n", param->v[i] + len + 1);
-}
-
 static bool differs(const struct job *j, const struct merged *m, enum param_id id)
 {
-	struct str before autodone(str_done) = {0}, after autodone(str_done) = {0};
-	values_of(&before, &j->rec.param, param_get(id)->name);
-	values_of(&after, &m->param, param_get(id)->name);
-	if (!before.len && param_get(id)->def)
-		str_addf(&before, "%s\n", param_get(id)->def);
-	if (!after.len && param_get(id)->def)
-		str_addf(&after, "%s\n", param_get(id)->def);
-	return !str_eq(str_text(&before), str_text(&after));
+	return differ_param(&j->rec, &m->param, id);
 }
 
-/* What takes a restart, or NULL. *created: FreeBSD's kind, fixed at creation. */
 static const char *fixed(const struct job *j, const struct merged *m, bool *created)
 {
-	static const enum param_id others[] = {
-	    P_IP4,     P_IP4_ADDR, P_IP6,         P_IP6_ADDR,        P_INTERFACE,
-	    P_SERVICE, P_MOUNT,    P_MOUNT_FSTAB, P_HOST_DOMAINNAME, P_VNET_INTERFACE};
-	struct privs now;
-	const char *text = record_param(&j->rec, PRIVS_PARAM);
-	*created = true;
-	if (j->conf.jid && j->conf.jid != j->rec.jid)
-		return "jid";
-	for (enum param_id id = PARAM_NONE + 1; id < PARAM_COUNT; id++)
-		if (param_get(id)->flags & PF_CREATE && id != P_JID && conf_is_set(&j->conf, id) &&
-		    differs(j, m, id))
-			return param_get(id)->name;
-	*created = false;
-	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
-		if (conf_is_set(&j->conf, others[i]) && differs(j, m, others[i]))
-			return param_get(others[i])->name;
-	if (text && privs_parse(text, &now) == 0 &&
-	    (now.caps != m->privs.caps || now.filter != m->privs.filter ||
-	     now.memlock != m->privs.memlock || now.files != m->privs.files))
-		return "what its processes may do (allow.*, rctl openfiles)";
-	return NULL;
+	return differ_fixed(
+	    &j->rec,
+	    &(struct differ_want){
+		.conf = &j->conf, .param = &m->param, .privs = &m->privs, .whole = j->e->o->whole},
+	    created);
 }
 
 bool modify_needs_restart(struct job *j)
@@ -201,15 +171,19 @@ static int set_persist(struct job *j, bool persist)
 static int change(struct job *j, const struct merged *m)
 {
 	const char *hostname = conf_string(&m->jail, P_HOST_HOSTNAME);
-	bool persist = conf_bool(&m->jail, P_PERSIST);
+	bool persist = conf_bool(&m->jail, P_PERSIST), whole = j->e->o->whole;
 	int rc = 0;
-	if (differs(j, m, P_RDR) || differs(j, m, P_ALLOW_CONNECT) || differs(j, m, P_NAT_SOURCE))
+	if (whole && !hostname)
+		hostname = j->rec.name;
+	/* The addresses of jails that allow.connect names may have changed, too. */
+	if (whole || differs(j, m, P_RDR) || differs(j, m, P_ALLOW_CONNECT) ||
+	    differs(j, m, P_NAT_SOURCE))
 		rc = set_network(j, m);
 	if (rc == 0 && differs(j, m, P_RCTL))
 		rc = set_limits(j, m);
 	if (rc == 0 && hostname && !str_eq(hostname, j->rec.hostname))
 		rc = set_hostname(j, hostname);
-	if (rc == 0 && conf_is_set(&j->conf, P_PERSIST) && persist != j->rec.persist)
+	if (rc == 0 && (whole || conf_is_set(&j->conf, P_PERSIST)) && persist != j->rec.persist)
 		rc = set_persist(j, persist);
 	return rc;
 }

@@ -123,7 +123,7 @@ static void not_found(struct job *j)
 static void resolve_kept(struct job *j)
 {
 	struct diags d autodone(diags_done) = {0};
-	if (j->conf.name || j->e->o->op & RUN_FORCE)
+	if (j->conf.name || j->op & RUN_FORCE)
 		return;
 	struct str own autodone(str_done) = {0};
 	str_addf(&own, "name=%s", j->rec.name);
@@ -148,7 +148,7 @@ static void begin_down(struct job *j)
 		return;
 	}
 	resolve_kept(j);
-	j->table = j->e->o->op & RUN_FORCE || !j->conf.name ? job_force : job_stop;
+	j->table = j->op & RUN_FORCE || !j->conf.name ? job_force : job_stop;
 }
 
 /* Up, or changed while it is up. */
@@ -157,6 +157,11 @@ static void begin_up(struct job *j)
 	int running = find_running(j);
 	if (running < 0)
 		return;
+	if (running && j->op & RUN_REPAIR) {
+		resolve_kept(j);
+		j->table = job_repair;
+		return;
+	}
 	if (!j->conf.name) {
 		not_found(j);
 		return;
@@ -396,7 +401,13 @@ static void engine_done(struct engine *e)
 		fclose(e->jid_file);
 }
 
-static int engine_run(struct engine *e, const char *const *names, size_t n)
+struct selection {
+	const char *const *names;
+	const struct run_item *plan; /* NULL: names */
+	size_t n;
+};
+
+static int engine_run(struct engine *e, const struct selection *s)
 {
 	struct ng_err err = {0};
 	sigset_t mask, old;
@@ -409,7 +420,11 @@ static int engine_run(struct engine *e, const char *const *names, size_t n)
 	sigaddset(&mask, SIGHUP);
 	sigprocmask(SIG_BLOCK, &mask, &old);
 	autoclose int signals = signalfd(-1, &mask, SFD_CLOEXEC);
-	int rc = select_jobs(e, names, n);
+	int rc = 0;
+	if (s->plan)
+		select_plan(e, s->plan, s->n);
+	else
+		rc = select_jobs(e, s->names, s->n);
 	if (rc == 0)
 		rc = loop(e, signals);
 	for (size_t i = 0; i < e->n; i++)
@@ -432,5 +447,19 @@ int run_jails(struct state *s, const struct conf *conf, const struct rcconf *rc,
 	/* A command about all jails looks at all of them. */
 	if ((o->wildcard_all || (n && conf_is_wildcard(names[0]))) && reap_all(&e) < 0)
 		return 1;
-	return engine_run(&e, names, n);
+	return engine_run(&e, &(struct selection){.names = names, .n = n});
+}
+
+int run_plan(struct state *s, const struct conf *conf, const struct rcconf *rc,
+	     const struct run_options *o, const struct run_item *v, size_t n,
+	     const struct run_sink *sink)
+{
+	struct engine e autodone(engine_done) = {.conf = conf, .o = o, .sink = sink};
+	struct ng_err err = {0};
+	e.active_max = most_at_once(o->limit);
+	if (host_open(&e.host, s, rc, &err) < 0) {
+		sink->error(sink->arg, NULL, err.text);
+		return 1;
+	}
+	return engine_run(&e, &(struct selection){.plan = v, .n = n});
 }

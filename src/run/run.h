@@ -12,8 +12,9 @@
 enum run_op {
 	RUN_CREATE = 1,
 	RUN_MODIFY = 2,
-	RUN_REMOVE = 4, /* -c -m -r; they combine as jail(8)'s do */
-	RUN_FORCE = 8,  /* -R: without the configuration */
+	RUN_REMOVE = 4,  /* -c -m -r; they combine as jail(8)'s do */
+	RUN_FORCE = 8,   /* -R: without the configuration */
+	RUN_REPAIR = 16, /* its link and routes are made again; in a plan alone */
 };
 
 /* Notes and complaints go through here: run itself never prints. `jail` may be NULL. */
@@ -34,6 +35,9 @@ struct run_options {
 	bool terminal;        /* `command` gets the caller's terminal */
 	bool wildcard_all;    /* no names were given: all that are configured */
 	bool command_line;    /* conf holds the one jail that the command line describes */
+	bool aside;           /* conf is not that of /etc: newgate up leaves alone what it starts */
+	bool whole;           /* a change leaves nothing as it was: what conf does not mention of a
+				 jail is to be the default */
 };
 
 /* names: jails, jids or wildcards; n 0 with wildcard_all. Returns 0, or 1 where any failed. SIGINT,
@@ -41,6 +45,15 @@ struct run_options {
 int run_jails(struct state *s, const struct conf *conf, const struct rcconf *rc,
 	      const struct run_options *o, const char *const *names, size_t n,
 	      const struct run_sink *sink);
+
+/* The same for jails that each have operations of their own: no other is drawn in. */
+struct run_item {
+	const char *jail; /* its block, else the name of one that runs */
+	unsigned op;
+};
+int run_plan(struct state *s, const struct conf *conf, const struct rcconf *rc,
+	     const struct run_options *o, const struct run_item *v, size_t n,
+	     const struct run_sink *sink);
 
 /* Clears up after jails whose processes are gone and starts that were interrupted: processes,
  * records, claims, elements, cgroups, mounts. How many there were, or -1 where any could not be

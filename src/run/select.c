@@ -10,26 +10,25 @@ static struct job *find(struct engine *e, const char *who)
 	return i ? e->job[*i] : NULL;
 }
 
-/* What a jail of these operations may do; resolved when it is first looked at. One that is only
- * needed by another need not come down for that. */
-static struct job *add(struct engine *e, const char *who, bool named, bool only_up)
+/* What a jail of these operations may do; resolved when it is first looked at. */
+static struct job *add(struct engine *e, const char *who, bool named, unsigned op)
 {
-	unsigned op = e->o->op;
 	struct job *j = find(e, who);
 	if (j) {
 		j->named |= named;
 		return j;
 	}
 	j = mem_alloc(sizeof(*j));
-	*j = (struct job){.e = e, .who = mem_strdup(who), .named = named, .lock = -1, .pidfd = -1};
+	*j = (struct job){
+	    .e = e, .who = mem_strdup(who), .named = named, .op = op, .lock = -1, .pidfd = -1};
 	j->proc = PROCESS_NONE;
 	j->rec.slot = SLOT_NONE;
 	bool restart = op & RUN_REMOVE && op & RUN_MODIFY;
-	bool down = op & (RUN_REMOVE | RUN_FORCE) && !restart && !only_up;
+	bool down = op & (RUN_REMOVE | RUN_FORCE) && !restart;
 	j->may_start = op & RUN_CREATE;
 	j->may_modify = op & RUN_MODIFY;
 	j->may_restart = restart;
-	j->index = depend_add(&e->graph, down, op & (RUN_CREATE | RUN_MODIFY));
+	j->index = depend_add(&e->graph, down, op & (RUN_CREATE | RUN_MODIFY | RUN_REPAIR));
 	e->job = mem_grow(e->job, e->n, sizeof(*e->job));
 	e->job[e->n++] = j;
 	map_put(&e->by_name, j->who, strlen(j->who), j->index);
@@ -38,7 +37,14 @@ static struct job *add(struct engine *e, const char *who, bool named, bool only_
 
 struct job *select_add(struct engine *e, const char *who, bool named)
 {
-	return add(e, who, named, false);
+	return add(e, who, named, e->o->op);
+}
+
+/* One that is only needed by another need not come down for that. */
+static struct job *add_needed(struct engine *e, const char *who)
+{
+	unsigned op = e->o->op;
+	return add(e, who, false, op & RUN_MODIFY ? op : op & ~(unsigned)(RUN_REMOVE | RUN_FORCE));
 }
 
 static void tell(struct engine *e, const struct diags *d)
@@ -56,8 +62,8 @@ static void resolve(struct engine *e, struct job *j)
 {
 	struct diags d autodone(diags_done) = {0};
 	enum conf_purpose purpose =
-	    e->o->op & (RUN_CREATE | RUN_MODIFY) ? CONF_FOR_START : CONF_FOR_STOP;
-	if (j->conf.name || j->failed || e->o->op & RUN_FORCE)
+	    j->op & (RUN_CREATE | RUN_MODIFY) ? CONF_FOR_START : CONF_FOR_STOP;
+	if (j->conf.name || j->failed || j->op & RUN_FORCE)
 		return;
 	if (conf_resolve(e->conf, j->who, purpose, &j->conf, &d) == -EINVAL) {
 		tell(e, &d);
@@ -93,7 +99,7 @@ static int pull_needed(struct engine *e, struct job *j)
 	const struct conf_value *v = conf_list(&j->conf, P_DEPEND, &n);
 	for (size_t i = 0; i < n; i++) {
 		if (conf_find(e->conf, v[i].text)) {
-			edge(e, j, add(e, v[i].text, false, true), false);
+			edge(e, j, add_needed(e, v[i].text), false);
 			continue;
 		}
 		struct record r autodone(record_done) = {0};
@@ -108,7 +114,7 @@ static int pull_needed(struct engine *e, struct job *j)
 	if (dot) {
 		autofree char *parent = mem_strndup(j->who, (size_t)(dot - j->who));
 		if (conf_find(e->conf, parent))
-			edge(e, j, add(e, parent, false, true), true);
+			edge(e, j, add_needed(e, parent), true);
 	}
 	return j->failed ? -EINVAL : 0;
 }
@@ -256,6 +262,58 @@ int select_jobs(struct engine *e, const char *const *names, size_t n)
 		e->graph.v[i].failed = j->failed;
 	}
 	return rc;
+}
+
+/* ---- a plan ---- */
+
+/* A jail that no file describes: what its record says it depends on. */
+static void edges_of_record(struct engine *e, struct job *j)
+{
+	struct record r autodone(record_done) = {0};
+	struct ng_err none = {0};
+	if (state_find(e->host.state, j->who, &r, &none) < 0)
+		return;
+	for (size_t i = 0; i < r.param.n; i++) {
+		struct job *to = NULL;
+		if (str_prefix(r.param.v[i], "depend="))
+			to = find(e, r.param.v[i] + strlen("depend="));
+		if (to)
+			edge(e, j, to, false);
+	}
+}
+
+static void edges_in_plan(struct engine *e, struct job *j)
+{
+	size_t n = 0;
+	const struct conf_value *v = j->conf.name ? conf_list(&j->conf, P_DEPEND, &n) : NULL;
+	for (size_t i = 0; i < n; i++) {
+		struct job *to = find(e, v[i].text);
+		if (to)
+			edge(e, j, to, false);
+	}
+	if (!j->conf.name)
+		edges_of_record(e, j);
+	const char *dot = strrchr(j->who, '.');
+	autofree char *parent = dot ? mem_strndup(j->who, (size_t)(dot - j->who)) : NULL;
+	struct job *to = parent ? find(e, parent) : NULL;
+	if (to)
+		edge(e, j, to, true);
+}
+
+void select_plan(struct engine *e, const struct run_item *v, size_t n)
+{
+	for (size_t i = 0; i < n; i++)
+		add(e, v[i].jail, false, v[i].op);
+	for (size_t i = 0; i < e->n; i++) {
+		resolve(e, e->job[i]);
+		edges_in_plan(e, e->job[i]);
+	}
+	for (size_t i = 0; i < e->n; i++) {
+		struct job *j = e->job[i];
+		if (depend_in_loop(&e->graph, i))
+			job_error(j, "dependency loop");
+		e->graph.v[i].failed = j->failed;
+	}
 }
 
 /* ---- who is where ---- */

@@ -79,6 +79,7 @@ static int claim(struct job *j)
 	}
 	if (rc < 0)
 		return job_told(j, &err);
+	j->rec.aside = e->o->aside || e->o->command_line;
 	j->claimed = true;
 	return 0;
 }

@@ -89,6 +89,12 @@ const struct step job_modify[] = {
     {0},
 };
 
+const struct step job_repair[] = {
+    {.fn = hold},
+    {.fn = repair_apply},
+    {0},
+};
+
 const struct step job_force[] = {
     {.fn = hold},
     {.fn = end},

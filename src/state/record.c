@@ -65,6 +65,8 @@ void record_format(struct str *out, const struct record *r)
 	add_text(out, "link", r->link);
 	if (r->persist)
 		str_add(out, "persist\n");
+	if (r->aside)
+		str_add(out, "aside\n");
 	if (r->starting)
 		str_add(out, "starting\n");
 	add_list(out, "ip4", &r->ip4);
@@ -146,6 +148,8 @@ static int set_field(struct record *r, const char *key, char *value)
 		return set_text(&r->link, value);
 	if (str_eq(key, "persist"))
 		r->persist = true;
+	else if (str_eq(key, "aside"))
+		r->aside = true;
 	else if (str_eq(key, "starting"))
 		r->starting = true;
 	else if (str_eq(key, "ip4"))

@@ -48,7 +48,8 @@ struct record {
 	char *hostname;
 	char *link; /* host end of the veth pair, or NULL */
 	bool persist;
-	bool starting;        /* its start has not ended yet */
+	bool aside;    /* it is not of the configuration in /etc: newgate up leaves it alone */
+	bool starting; /* its start has not ended yet */
 	struct strv ip4, ip6; /* bare addresses */
 	struct strv
 	    param;        /* "name=value" of every kernel parameter and ours, for jls and jail -r */

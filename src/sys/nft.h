@@ -33,6 +33,17 @@ int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err) MUST_CHECK
 int nft_fingerprint(struct nl *nl, char *buf, size_t size, struct ng_err *err) MUST_CHECK;
 /* The comment within a table's user data. For tests. */
 void nft_parse_comment(const void *userdata, size_t len, char *buf, size_t size);
+/* A number that tells whether somebody changed a chain or a rule: every rule has a handle that is
+ * given once. Elements do not count. */
+int nft_hash_rules(struct nl *nl, uint64_t *hash, struct ng_err *err) MUST_CHECK;
+/* Every element of one set or map. Zero-initialise; *set of each is the caller's. */
+struct nft_elems {
+	struct nft_elem *v;
+	size_t n;
+};
+int nft_read_elems(struct nl *nl, const char *set, struct nft_elems *out,
+		   struct ng_err *err) MUST_CHECK;
+void nft_elems_done(struct nft_elems *e);
 /* Runs `nft -f -` with the text: one transaction. The kernel's complaint goes to err. */
 int nft_load(const char *ruleset, struct ng_err *err) MUST_CHECK;
 

@@ -1,0 +1,155 @@
+/* What the kernel holds of table `inet newgate`, read back to be compared. */
+#include "sys/nft.h"
+
+#include <string.h>
+#include <sys/socket.h>
+#include <linux/netfilter.h>
+#include <linux/netfilter/nf_tables.h>
+#include <linux/netfilter/nfnetlink.h>
+#include "base/mem.h"
+#include "sys/nlread.h"
+
+static uint16_t nft_type(uint16_t type)
+{
+	return (uint16_t)(NFNL_SUBSYS_NFTABLES << 8 | type);
+}
+
+/* Asks again where the ruleset changed while it was dumped. `reset` forgets what came so far. */
+static int dump(struct nl *nl, uint16_t type, uint16_t attr, uint16_t attr2, const char *set,
+		int (*fn)(const struct nlmsghdr *h, void *arg), void (*reset)(void *arg), void *arg,
+		struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct nfgenmsg head = {.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
+	int rc;
+	do {
+		*err = (struct ng_err){0};
+		reset(arg);
+		nl_begin(&b);
+		nl_message(&b, nft_type(type), NLM_F_DUMP, &head, sizeof head);
+		nl_attr_str(&b, attr, NFT_TABLE);
+		if (set)
+			nl_attr_str(&b, attr2, set);
+		rc = nl_query(nl, &b, fn, arg, err);
+	} while (rc == -EAGAIN);
+	return rc;
+}
+
+/* --- rules --- */
+
+#define HASH_START UINT64_C(0xcbf29ce484222325) /* FNV-1a */
+
+struct hashing {
+	uint64_t hash, before;
+	uint16_t table; /* the attribute that names the table */
+};
+
+static void begin_hash(void *arg)
+{
+	struct hashing *s = arg;
+	s->hash = s->before;
+}
+
+/* Everything of the message but its head, which counts the transactions of all tables. */
+static int hash_message(const struct nlmsghdr *h, void *arg)
+{
+	struct hashing *s = arg;
+	const struct nlattr *tb[NFTA_RULE_TABLE + 1];
+	const void *rest;
+	char table[64];
+	size_t len;
+	if (!nlread_head(h, sizeof(struct nfgenmsg), &rest, &len))
+		return -EBADMSG;
+	nlread_attrs(rest, len, tb, NFTA_RULE_TABLE);
+	nlread_str(tb[s->table], table, sizeof table);
+	if (strcmp(table, NFT_TABLE) != 0)
+		return 0;
+	for (const uint8_t *p = rest; len; p++, len--)
+		s->hash = (s->hash ^ *p) * UINT64_C(0x100000001b3);
+	return 0;
+}
+
+int nft_hash_rules(struct nl *nl, uint64_t *hash, struct ng_err *err)
+{
+	struct hashing s = {.before = HASH_START, .table = NFTA_CHAIN_TABLE};
+	int rc = dump(nl, NFT_MSG_GETCHAIN, NFTA_CHAIN_TABLE, 0, NULL, hash_message, begin_hash, &s,
+		      err);
+	s = (struct hashing){.before = s.hash, .table = NFTA_RULE_TABLE};
+	if (rc == 0)
+		rc = dump(nl, NFT_MSG_GETRULE, NFTA_RULE_TABLE, 0, NULL, hash_message, begin_hash,
+			  &s, err);
+	*hash = s.hash;
+	return rc;
+}
+
+/* --- elements --- */
+
+struct reading {
+	struct nft_elems *out;
+	const char *set;
+};
+
+static void begin_elems(void *arg)
+{
+	struct reading *r = arg;
+	r->out->n = 0;
+}
+
+static unsigned take(const struct nlattr *a, uint8_t *to, size_t size)
+{
+	const struct nlattr *tb[NFTA_DATA_VALUE + 1];
+	size_t len = 0;
+	nlread_nested(a, tb, NFTA_DATA_VALUE);
+	const void *data = nlread_bytes(tb[NFTA_DATA_VALUE], 1, &len);
+	if (!data || len > size)
+		return 0;
+	memcpy(to, data, len);
+	return (unsigned)len;
+}
+
+static void read_elem(struct reading *r, const struct nlattr *a)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_KEY_END + 1];
+	struct nft_elem e = {.set = r->set};
+	nlread_nested(a, tb, NFTA_SET_ELEM_KEY_END);
+	e.keylen = take(tb[NFTA_SET_ELEM_KEY], e.key, sizeof e.key);
+	e.key_endlen = take(tb[NFTA_SET_ELEM_KEY_END], e.key_end, sizeof e.key_end);
+	e.datalen = take(tb[NFTA_SET_ELEM_DATA], e.data, sizeof e.data);
+	r->out->v = mem_grow(r->out->v, r->out->n, sizeof *r->out->v);
+	r->out->v[r->out->n++] = e;
+}
+
+static int read_elems(const struct nlmsghdr *h, void *arg)
+{
+	const struct nlattr *tb[NFTA_SET_ELEM_LIST_ELEMENTS + 1];
+	const void *rest;
+	size_t len;
+	if (!nlread_head(h, sizeof(struct nfgenmsg), &rest, &len))
+		return -EBADMSG;
+	nlread_attrs(rest, len, tb, NFTA_SET_ELEM_LIST_ELEMENTS);
+	const char *p = nlread_bytes(tb[NFTA_SET_ELEM_LIST_ELEMENTS], 0, &len);
+	/* A list of attributes of one type: nlread_attrs would keep the last alone. */
+	while (p && len >= NLA_HDRLEN) {
+		const struct nlattr *a = (const void *)p;
+		size_t step = NLA_ALIGN((size_t)a->nla_len);
+		if (a->nla_len < NLA_HDRLEN || a->nla_len > len)
+			return -EBADMSG;
+		read_elem(arg, a);
+		p += step;
+		len = step < len ? len - step : 0;
+	}
+	return 0;
+}
+
+int nft_read_elems(struct nl *nl, const char *set, struct nft_elems *out, struct ng_err *err)
+{
+	struct reading r = {.out = out, .set = set};
+	return dump(nl, NFT_MSG_GETSETELEM, NFTA_SET_ELEM_LIST_TABLE, NFTA_SET_ELEM_LIST_SET, set,
+		    read_elems, begin_elems, &r, err);
+}
+
+void nft_elems_done(struct nft_elems *e)
+{
+	free(e->v);
+	*e = (struct nft_elems){0};
+}
