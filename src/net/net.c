@@ -458,40 +458,56 @@ static size_t addresses_of(const struct record *r, struct ip *ips, size_t max)
 	return n;
 }
 
-/* What a start that did not end well may really have put into the table: not what it met there as
- * another jail's. */
-static int own_elements(struct net *n, const struct record *r, struct strv *out, struct ng_err *err)
+struct leftovers {
+	struct strv undo;
+	struct ip ips[64];
+	size_t nips;
+};
+
+/* Of a start that did not end well, or of a jail that ended unnoticed: what is still its own. What
+ * it met there as another jail's is not, nor what another has taken over since. */
+static int still_own(struct net *n, const struct record *r, struct leftovers *out,
+		     struct ng_err *err)
 {
 	struct record *all = NULL;
 	size_t count = 0;
-	int rc = r->starting ? state_all(n->state, &all, &count, err) : 0;
-	if (rc < 0)
-		return rc;
+	struct ip ips[ARRAY_SIZE(out->ips)];
+	size_t nips = addresses_of(r, ips, ARRAY_SIZE(ips));
+	int rc = state_all(n->state, &all, &count, err);
+
 	for (size_t k = 0; k < r->undo.n; k++) {
-		bool others = !str_prefix(r->undo.v[k], ELEM_UNDO);
+		bool others = false;
 		for (size_t i = 0; i < count && !others; i++)
-			others =
-			    !str_eq(all[i].name, r->name) && rules_claimed(&all[i], r->undo.v[k]);
+			others = !str_eq(all[i].name, r->name) &&
+				 (rules_claimed(&all[i], r->undo.v[k]) ||
+				  strv_has(&all[i].undo, r->undo.v[k]));
 		if (!others)
-			strv_add(out, r->undo.v[k]);
+			strv_add(&out->undo, r->undo.v[k]);
+	}
+	for (size_t k = 0; k < nips; k++) {
+		char text[IP_TEXT];
+		bool others = false;
+		ip_text(&ips[k], text);
+		for (size_t i = 0; i < count && !others; i++)
+			others = !str_eq(all[i].name, r->name) &&
+				 (strv_has(&all[i].ip4, text) || strv_has(&all[i].ip6, text));
+		if (!others)
+			out->ips[out->nips++] = ips[k];
 	}
 	for (size_t i = 0; i < count; i++)
 		record_done(&all[i]);
 	free(all);
-	return 0;
+	return rc;
 }
 
-static int remove_elements(struct net *n, const struct record *r, struct ng_err *err)
+static int remove_elements(struct net *n, const struct leftovers *own, struct ng_err *err)
 {
-	struct strv own = {0};
 	struct ng_err gone = {0};
-	struct ip ips[64];
-	int rc = own_elements(n, r, &own, err);
+	int rc = 0;
 	/* Where somebody took some away, or the whole table, the rest still goes. */
-	if (rc == 0 && own.n && rules_change(n, &own, NULL, NULL, &gone) < 0)
-		rc = rules_delete_each(n, &own, err);
-	strv_done(&own);
-	int flushed = rules_flush_addresses(n, ips, addresses_of(r, ips, ARRAY_SIZE(ips)), &gone);
+	if (rules_change(n, &own->undo, NULL, NULL, &gone) < 0)
+		rc = rules_delete_each(n, &own->undo, err);
+	int flushed = rules_flush_addresses(n, own->ips, own->nips, &gone);
 	if (rc == 0 && flushed < 0) {
 		*err = gone;
 		rc = flushed;
@@ -501,8 +517,21 @@ static int remove_elements(struct net *n, const struct record *r, struct ng_err 
 
 int net_detach(struct net *n, const struct record *r, struct ng_err *err)
 {
-	int rc = has_elements(&r->undo) ? remove_elements(n, r, err) : 0;
-	remove_proxies(n, &r->undo);
+	struct leftovers own = {.undo = r->undo};
+	bool unsure = r->starting || r->dead;
+	int rc = 0;
+
+	if (unsure) {
+		own.undo = (struct strv){0};
+		rc = still_own(n, r, &own, err);
+	} else {
+		own.nips = addresses_of(r, own.ips, ARRAY_SIZE(own.ips));
+	}
+	if (rc == 0 && has_elements(&own.undo))
+		rc = remove_elements(n, &own, err);
+	remove_proxies(n, &own.undo);
+	if (unsure)
+		strv_done(&own.undo);
 	return rc;
 }
 

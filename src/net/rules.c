@@ -195,44 +195,58 @@ const char *rules_claimed(const struct record *r, const char *line)
 	return NULL;
 }
 
-/* Which jail has the port, or the other thing, that the kernel says is there already? */
-static int tell_owner(struct net *n, const struct strv *add, const char *link, struct ng_err *err)
+/* Whose is it, that the kernel says is there already? Of a jail that runs: err names it. What jails
+ * left that have ended goes to `stale`. */
+static int find_owners(struct net *n, const struct strv *add, const char *link, struct strv *stale,
+		       struct ng_err *err)
 {
 	struct record *r = NULL;
-	struct ng_err ignored = {0};
 	size_t count = 0;
-	bool twice = true;
+	int rc = state_all(n->state, &r, &count, err);
 
-	if (state_all(n->state, &r, &count, &ignored) < 0)
-		return -EEXIST;
 	for (size_t i = 0; i < count; i++) {
 		bool own = r[i].link && link && str_eq(r[i].link, link);
 		for (size_t k = 0; k < add->n && !own; k++) {
 			const char *claim = rules_claimed(&r[i], add->v[k]);
-			if (claim) {
-				err_set(err, EEXIST, "%s: jail \"%s\" has that already", claim,
-					r[i].name);
-				twice = false;
-			}
+			if (claim && !r[i].dead)
+				rc = err_set(err, EEXIST, "%s: jail \"%s\" has that already", claim,
+					     r[i].name);
+			else if (claim)
+				strv_addf(stale, ELEM_UNDO "%s", claim);
 		}
 		record_done(&r[i]);
 	}
 	free(r);
-	return twice ? err_set(err, EEXIST, "a port is redirected twice") : -EEXIST;
+	return rc;
+}
+
+static int commit(struct net *n, const struct strv *const del[2], const struct strv *add,
+		  struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	nft_begin(&b);
+	unsigned deleted = put(&b, del[0], nft_delete) + put(&b, del[1], nft_delete);
+	unsigned added = put(&b, add, nft_add);
+	if (deleted)
+		n->host->deleted = true;
+	return deleted || added ? nft_commit(&n->filter, &b, err) : 0;
 }
 
 int rules_change(struct net *n, const struct strv *del, const struct strv *add, const char *link,
 		 struct ng_err *err)
 {
-	autodone(nl_batch_done) struct nl_batch b = {0};
-	nft_begin(&b);
-	unsigned deleted = put(&b, del, nft_delete), added = put(&b, add, nft_add);
-	if (!deleted && !added)
-		return 0;
-	int rc = nft_commit(&n->filter, &b, err);
-	if (deleted)
-		n->host->deleted = true;
-	return add && (rc == -EEXIST || rc == -EBUSY) ? tell_owner(n, add, link, err) : rc;
+	autodone(strv_done) struct strv stale = {0};
+	int rc = commit(n, (const struct strv *[2]){del, NULL}, add, err);
+
+	if (!add || (rc != -EEXIST && rc != -EBUSY))
+		return rc;
+	*err = (struct ng_err){0};
+	rc = find_owners(n, add, link, &stale, err);
+	if (rc < 0)
+		return rc;
+	if (!stale.n)
+		return err_set(err, EEXIST, "a port is redirected twice");
+	return commit(n, (const struct strv *[2]){del, &stale}, add, err);
 }
 
 int rules_delete_each(struct net *n, const struct strv *del, struct ng_err *err)

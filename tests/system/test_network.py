@@ -57,7 +57,7 @@ def elements(vps, name):
     raise AssertionError(f"no {name}")
 
 
-SETS = {"ranges4", "listed4", "pairs4", "ports4", "spans4", "open4"}
+SETS = {"listed4", "spans4", "host4"}
 
 
 # --- addresses and the way out ---
@@ -779,6 +779,45 @@ def test_a_jail_that_ends_leaves_no_element(vps):
             if kind in x and "elem" in x[kind]}
     assert set(left) == {"ranges4", "ranges6"}
     vps.wait_links_gone(r"ng1$")
+
+
+def test_a_killed_jail_gives_up_port_and_address(vps):
+    configure(vps, a='rdr = "tcp 80";')
+    a = vps.start("a")
+    vps.run("kill", "-9", a.pid)
+    assert vps.ends(a.pid)
+    vps.configure(jail("b", A, 'rdr = "tcp 80 -> 8080";'))
+    b = vps.start("b")
+    for v in (4, 6):
+        server = vps.listen(b, "tcp", A[v], 8080)
+        assert vps.seen("internet", "tcp", VPS[v], 80, server, OUT[v]) == OUT[v]
+        server.close()
+    # What a left is cleared up later, and takes nothing of b's with it.
+    vps.run("jail", "-c", "*", status=None)
+    vps.run("jail", "-R", "a", status=None)
+    assert not (vps.root / "run/newgate/jails/a").exists()
+    for v in (4, 6):
+        server = vps.listen(b, "tcp", A[v], 8080)
+        assert vps.seen("internet", "tcp", VPS[v], 80, server, OUT[v]) == OUT[v]
+    assert len(elements(vps, "rdr4")) == 1
+
+
+def test_a_restarted_jail_is_reached_again(vps):
+    configure(vps, a='rdr = "tcp 80";')
+    vps.start("a")
+    vps.run("jail", "-rc", "a")
+    a = vps.jail("a")
+    for v in (4, 6):
+        server = vps.listen(a, "tcp", A[v], 80)
+        assert vps.seen("internet", "tcp", VPS[v], 80, server, OUT[v]) == OUT[v]
+
+
+def test_a_failed_start_leaves_nothing(vps):
+    configure(vps, a='rdr = "tcp 80"; allow.connect = "host"; exec.start = "false";')
+    vps.run("jail", "-c", "a", status=1)
+    for name in ("rdr4", "self4", "listed4", "host4"):
+        assert elements(vps, name) == []
+    vps.wait_links_gone()
 
 
 # --- the host's own affairs ---
