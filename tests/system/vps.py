@@ -153,9 +153,10 @@ class Vps:
             # After a failure the folders of its jails may be left; nobody is in them any more.
             for path, _, _ in os.walk(CGROUPS / self.cgroup_name(), topdown=False):
                 os.rmdir(path)
-        mounts = [m for m in Path("/proc/self/mountinfo").read_text().splitlines()
-                  if str(self.folder) in m]
-        shutil.rmtree(self.folder)
+            mounts = [m for m in Path("/proc/self/mountinfo").read_text().splitlines()
+                      if str(self.folder) in m]
+            if not mounts:
+                shutil.rmtree(self.folder)
         left += [f"mounted outside: {m}" for m in mounts]
         outside = self._outside()
         left += [f"{what} of this machine changed:\n{before}\n{outside[what]}"
