@@ -160,6 +160,38 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_running)"
 		fi
 		;;
+	status)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--json'
+		else
+			_newgate_offer "$(_newgate_configured; _newgate_running)"
+		fi
+		;;
+	logs)
+		if [[ $prev == -n ]]; then
+			_newgate_offer 'all'
+		elif [[ $cur == -* ]]; then
+			_newgate_offer '-f -n'
+		else
+			_newgate_offer "$(_newgate_configured; _newgate_running)"
+		fi
+		;;
+	console)
+		if [[ $prev == -[eU] ]]; then
+			return
+		elif [[ $cur == -* ]]; then
+			_newgate_offer '-e -U'
+		else
+			_newgate_offer "$(_newgate_running)"
+		fi
+		;;
+	top)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-b -d -n -s --json'
+		elif [[ $prev == -s ]]; then
+			_newgate_offer 'cpu memory network processes'
+		fi
+		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;
 	destroy)
 		if [[ $cur == -* ]]; then

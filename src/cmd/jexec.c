@@ -1,72 +1,9 @@
 /* jexec(8): a command in a running jail. */
 #include <getopt.h>
-#include <signal.h>
-#include <stdio.h>
-#include <sys/wait.h>
-#include "base/mem.h"
+#include <string.h>
 #include "base/str.h"
 #include "cmd/cmd.h"
-#include "jail/attach.h"
-
-/* FreeBSD's jexec becomes the command, so its caller sees the command's own end, signals included.
- */
-static int end_like(int status)
-{
-	int sig = 0;
-	sigset_t only;
-
-	if (!WIFSIGNALED(status))
-		return WEXITSTATUS(status);
-	sig = WTERMSIG(status);
-	signal(sig, SIG_DFL);
-	sigemptyset(&only);
-	sigaddset(&only, sig);
-	sigprocmask(SIG_UNBLOCK, &only, NULL);
-	raise(sig);
-	return 128 + sig;
-}
-
-static void not_found(struct state *s, const char *who)
-{
-	struct record *r = NULL;
-	struct ng_err ignored = {0};
-	size_t n = 0;
-
-	if (state_all(s, &r, &n, &ignored) < 0)
-		n = 0;
-	autofree const char **names = mem_alloc((n + 1) * sizeof(*names));
-	for (size_t i = 0; i < n; i++)
-		names[i] = r[i].name;
-	const char *near = str_nearest(who, names, n);
-	warn_msg("jail \"%s\" not found%s%s%s", who, near ? " (did you mean \"" : "",
-		 near ? near : "", near ? "\"?)" : "");
-	for (size_t i = 0; i < n; i++)
-		record_done(&r[i]);
-	free(r);
-}
-
-static int enter(const char *who, const struct attach *a)
-{
-	autodone(state_done) struct state s = {.dir = -1};
-	autodone(record_done) struct record r = {0};
-	struct ng_err err = {0};
-	int rc = state_open(&s, cmd_root, &err);
-
-	if (rc == 0) {
-		rc = state_find(&s, who, &r, &err);
-		if (rc == -ENOENT || (rc == 0 && r.dead)) {
-			not_found(&s, who);
-			return 1;
-		}
-	}
-	if (rc == 0)
-		rc = attach_run(&s, &r, a, &err);
-	if (rc < 0) {
-		warn_msg("%s", err.text);
-		return 1;
-	}
-	return end_like(rc);
-}
+#include "cmd/enter.h"
 
 static int jexec_run(int argc, char **argv)
 {
@@ -106,7 +43,7 @@ static int jexec_run(int argc, char **argv)
 		return usage(&cmd_jexec);
 	a.env = env.v;
 	a.argv = optind + 1 < argc ? argv + optind + 1 : NULL;
-	return enter(argv[optind], &a);
+	return enter_jail(argv[optind], &a);
 }
 
 const struct cmd cmd_jexec = {

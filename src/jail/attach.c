@@ -12,6 +12,8 @@
  * - From the moment it is in the jail's mount namespace it opens nothing but what the jail's root
  *   could have opened himself: it is the jail's root by then. The host's name service is asked
  *   before, the jail's passwd(5) is read by ourselves (user.c).
+ * - A console (console.h) opens /dev/ptmx inside, as the user; the host's side gets a descriptor,
+ *   never a name.
  * - It gets PID 1's capabilities, filter and limits before it becomes the user, and a session
  *   keyring of its own: the caller's would come along, with the host's keys on it.
  * - Should the command be /proc/self/exe, our executable runs inside; writing to it takes rights
@@ -26,6 +28,7 @@
 #include <stdio.h>
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 #include "base/ctl.h"
 #include "base/mem.h"
 #include "jail/foreground.h"
@@ -164,10 +167,14 @@ static void NORETURN child(struct entry *e)
 		r = become(e, &err);
 	if (r == 0)
 		r = change_dir(e, &err);
-	if (r == 0) {
-		set_environment(e);
+	if (r == 0 && e->a->console) {
+		r = console_child(e->a->console, &err);
+	} else if (r == 0) {
 		follow_parent(e);
 		foreground_child(&e->fg);
+	}
+	if (r == 0) {
+		set_environment(e);
 		execute(e, &err);
 	}
 	/* Shorter than PIPE_BUF: it arrives whole, or nobody is there to read it. */
@@ -303,7 +310,12 @@ static int run(struct entry *e, int cgroup, struct ng_err *err)
 	}
 	close(take_fd(&to));
 	r = read_report(from, err);
-	status = foreground_wait(&e->fg, pid);
+	if (!e->a->console)
+		status = foreground_wait(&e->fg, pid);
+	else if (r == 0)
+		return console_relay(e->a->console, pid, child_fd, err);
+	else
+		waitpid(pid, &status, 0);
 	return r < 0 ? r : status;
 }
 
@@ -332,6 +344,13 @@ int attach_run(struct state *s, const struct record *r, const struct attach *a, 
 	if (rc < 0)
 		return rc;
 	e.pidfd = pidfd;
+	if (a->console) {
+		rc = console_begin(a->console, err);
+		if (rc == 0)
+			rc = run(&e, cgroup, err);
+		console_end(a->console);
+		return rc;
+	}
 	foreground_begin(&e.fg);
 	rc = run(&e, cgroup, err);
 	foreground_end(&e.fg);

@@ -3,19 +3,22 @@
 #define NG_JAIL_ATTACH_H
 
 #include <stdbool.h>
+#include "jail/console.h"
 #include "state/state.h"
 
 struct attach {
 	char *const *argv; /* NULL: the user's shell, interactive */
 	char *const *env;  /* "NAME=value" in addition to the caller's or the clean one; or NULL */
 	const char *dir;   /* NULL: / (with clean: the user's home) */
-	const char *host_user; /* -u: looked up on the host */
-	const char *jail_user; /* -U: looked up in the jail */
-	bool clean;            /* -l: exec.clean's environment */
+	const char *host_user;   /* -u: looked up on the host */
+	const char *jail_user;   /* -U: looked up in the jail */
+	bool clean;              /* -l: exec.clean's environment */
+	struct console *console; /* a terminal inside instead of the caller's (console.h), or NULL
+				  */
 };
-/* Runs the command in the jail with the caller's terminal, signals and process group, under the
- * jail's capabilities, filter and cgroup, and waits for it. Returns its wait status (>= 0), or
- * -errno with err told. Afterwards the caller is as it was, but not dumpable. */
+/* Runs the command in the jail with the caller's terminal, signals and process group (or with a
+ * console's), under the jail's capabilities, filter and cgroup, and waits for it. Returns its wait
+ * status (>= 0), or -errno with err told. Afterwards the caller is as it was, but not dumpable. */
 int attach_run(struct state *s, const struct record *r, const struct attach *a, struct ng_err *err);
 
 /* passwd(5) and group(5) of a tree, read without leaving it. `root`: a directory descriptor. */
