@@ -248,6 +248,7 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 	sp.domainname = conf_string(j, P_HOST_DOMAINNAME);
 	sp.cgroup = cg;
 	sp.log = log;
+	sp.maxproc = limits_maxproc(cg, j);
 	rc = spawn(h->state, &h->net, &sp, out, err);
 	to_notes(notes, &c->mounts.notes);
 	return rc;

@@ -86,12 +86,17 @@ static int apply_one(int cg, const struct conf_rctl *r, const char *path, struct
 static void lacks(struct strv *notes, int cg, const char *controller)
 {
 	struct str b autodone(str_done) = {0};
-	str_addf(&b,
-		 "rctl: this host has no cgroup v2 %s controller%s: the limit is not applied (on "
-		 "Debian and "
-		 "most others it is there when the kernel's command line has no "
-		 "systemd.unified_cgroup_hierarchy=0 and cgroup v1 does not use it)",
-		 controller, cg < 0 ? " mounted" : "");
+	if (str_eq(controller, "pids"))
+		str_add(&b, "rctl: this host has no cgroup v2 pids controller: maxproc holds as it "
+			    "is when the jail starts, and cannot be changed while it runs");
+	else
+		str_addf(&b,
+			 "rctl: this host has no cgroup v2 %s controller%s: the limit is not "
+			 "applied (on "
+			 "Debian and "
+			 "most others it is there when the kernel's command line has no "
+			 "systemd.unified_cgroup_hierarchy=0 and cgroup v1 does not use it)",
+			 controller, cg < 0 ? " mounted" : "");
 	if (!strv_has(notes, b.s))
 		strv_add(notes, b.s);
 }
@@ -132,6 +137,22 @@ static bool configured(const struct conf_jail *j, enum rctl_resource resource)
 			return true;
 	}
 	return false;
+}
+
+uint64_t limits_maxproc(int cg, const struct conf_jail *j)
+{
+	size_t n;
+	if (cg >= 0 && cgroup_has(cg, "pids"))
+		return 0;
+	const struct conf_value *v = conf_list(j, P_RCTL, &n);
+	uint64_t most = 0;
+	for (size_t i = 0; i < n; i++) {
+		struct conf_rctl r;
+		const char *why;
+		if (value_rctl(v[i].text, &r, &why) == 0 && r.resource == RCTL_MAXPROC)
+			most = r.amount;
+	}
+	return most;
 }
 
 int limits_lift(int cg, const struct conf_jail *j, struct ng_err *err)

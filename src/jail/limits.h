@@ -2,6 +2,7 @@
 #ifndef NG_JAIL_LIMITS_H
 #define NG_JAIL_LIMITS_H
 
+#include <stdint.h>
 #include "base/err.h"
 #include "base/str.h"
 #include "conf/jail.h"
@@ -11,6 +12,9 @@
  * `notes`, once for each controller. */
 int limits_apply(int cg, const struct conf_jail *j, const char *path, struct strv *notes,
 		 struct ng_err *err) MUST_CHECK;
+/* What rctl's maxproc is to be without the pids controller, 0: there is one, or no limit. The
+ * jail's user namespace gets it when it is made (spawn.h). */
+uint64_t limits_maxproc(int cg, const struct conf_jail *j);
 /* Lifts what may be set and is not configured, in a folder that is in use. */
 int limits_lift(int cg, const struct conf_jail *j, struct ng_err *err) MUST_CHECK;
 

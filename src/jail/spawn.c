@@ -9,9 +9,12 @@
  *     behind.
  *  2. clone3 into new user, mount, PID, UTS, IPC, cgroup and network namespaces, straight into
  *     the jail's cgroup, so that no moment exists in which a process of the jail is outside of it.
- *     The child holds every capability there and none on the host. It is still uid 0 of the host,
- *     hence it does nothing but wait until its ids are mapped: ids 0..65535 of the jail are a
- *     range of the host's that nobody else has.
+ *     The child holds every capability there and none on the host. It does nothing but wait until
+ *     its ids are mapped: ids 0..65535 of the jail are a range of the host's that nobody else has.
+ *     The user namespace belongs to the first of them, and so does what the kernel counts by user:
+ *     processes, queued signals, inotify instances, message queues, locked memory, namespaces. A
+ *     namespace of the host root's would draw all jails' from the one account that the host's own
+ *     services live on.
  *  3. The parent maps them, and makes the mounts that need the host's rights: detached copies
  *     of the jail's tree, whose owners are mapped by the jail's user namespace, which may hold no
  *     device nodes (nodev) and which are private, so that nothing mounted on them travels back. It
@@ -48,10 +51,12 @@
 #include <signal.h>
 #include <stdio.h>
 #include <sys/prctl.h>
+#include <sys/resource.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/ctl.h"
+#include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
 
@@ -75,7 +80,7 @@ static int hostname(const struct spawn *sp, struct ng_err *err)
 	return 0;
 }
 
-/* From uid 0 of the host, which is nobody here, to uid 0 of the jail. */
+/* In every id, and in the group: that is still root of the host, nobody here. */
 static int become_root(struct ng_err *err)
 {
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
@@ -253,6 +258,29 @@ static void end(int pidfd)
 		;
 }
 
+/* ns_fork() as the jail's own root, so that the user namespace is his, with a bound for how many
+ * processes it may ever hold: the kernel takes the limit of who makes it. */
+static pid_t fork_owned(const struct spawn *sp, uint64_t flags, int *pidfd)
+{
+	struct rlimit procs;
+	if (getrlimit(RLIMIT_NPROC, &procs) < 0)
+		return -errno;
+	struct rlimit bound = {sp->maxproc < procs.rlim_max ? sp->maxproc : procs.rlim_max,
+			       procs.rlim_max};
+	if (sp->maxproc && setrlimit(RLIMIT_NPROC, &bound) < 0)
+		return -errno;
+	int rc = caps_act_as(SLOT_BASE + sp->record->slot * SLOT_IDS);
+	pid_t pid = rc < 0 ? rc : ns_fork(flags, sp->cgroup, pidfd);
+	if (pid == 0)
+		return 0;
+	rc = caps_act_as(0);
+	if (setrlimit(RLIMIT_NPROC, &procs) < 0 && rc == 0)
+		rc = -errno;
+	if (pid > 0 && rc < 0)
+		end(*pidfd);
+	return rc < 0 ? rc : pid;
+}
+
 int spawn(struct state *s, struct net *n, const struct spawn *sp, struct process *out,
 	  struct ng_err *err)
 {
@@ -268,7 +296,7 @@ int spawn(struct state *s, struct net *n, const struct spawn *sp, struct process
 	autoclose int ours = pair[0], theirs = pair[1];
 	uint64_t flags = CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS | CLONE_NEWIPC |
 			 CLONE_NEWCGROUP | (sp->net->inherit ? 0 : CLONE_NEWNET);
-	pid_t pid = ns_fork(flags, sp->cgroup, &pidfd);
+	pid_t pid = fork_owned(sp, flags, &pidfd);
 	if (pid == 0) {
 		struct ends e = {.init = init, .listen = listen, .sock = theirs};
 		close(ours);

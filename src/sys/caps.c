@@ -59,6 +59,16 @@ int caps_file_ids(uint32_t id)
 	return done ? 0 : -EPERM;
 }
 
+int caps_act_as(uid_t uid)
+{
+	int bits = prctl(PR_GET_SECUREBITS, 0, 0, 0, 0);
+	if (bits < 0 ||
+	    prctl(PR_SET_SECUREBITS, (unsigned long)bits | SECBIT_NO_SETUID_FIXUP, 0, 0, 0) < 0)
+		return -errno;
+	int r = setresuid(uid, uid, (uid_t)-1) < 0 ? -errno : 0;
+	return prctl(PR_SET_SECUREBITS, (unsigned long)bits, 0, 0, 0) < 0 ? -errno : r;
+}
+
 int caps_number(const char *name)
 {
 	char full[64];
