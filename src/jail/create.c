@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 #include <time.h>
 #include "base/mem.h"
 #include "conf/files.h"
@@ -100,6 +101,37 @@ static int find_tree(struct host *h, const struct conf_jail *j, struct create *c
 			return rc;
 	}
 	return c->layout.path ? check_path(c->layout.path, err) : 0;
+}
+
+/* Files have ordinary owners on the disk, also those that the jail's root makes setuid. Where other
+ * users of this host come near the tree, they come near its setuid programs: as on FreeBSD, a
+ * folder above it has to be closed to them. The tree's own is of no use: its mode is the jail's to
+ * change. */
+static bool open_to_others(const char *tree)
+{
+	autofree char *path = realpath(tree, NULL);
+	struct statvfs fs;
+	struct stat st;
+	if (!path || (statvfs(path, &fs) == 0 && fs.f_flag & ST_NOSUID))
+		return false;
+	for (char *slash; (slash = strrchr(path, '/')) && slash > path;) {
+		*slash = '\0';
+		if (stat(path, &st) < 0 ||
+		    !(st.st_mode & S_IXOTH || (st.st_mode & S_IXGRP && st.st_gid != 0)))
+			return false;
+	}
+	return true;
+}
+
+static void warn_open(const struct create *c, struct strv *notes)
+{
+	const char *tree = c->layout.path;
+	const char *slash = tree ? strrchr(tree, '/') : NULL;
+	if (slash && open_to_others(tree))
+		strv_addf(notes,
+			  "warning: other users of this host can run what the jail makes setuid: "
+			  "chmod 700 %.*s (or any folder above)",
+			  slash > tree ? (int)(slash - tree) : 1, tree);
 }
 
 /* One without a name is called by its number. */
@@ -231,6 +263,7 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 	if ((rc = mounts_plan(&c->mounts, j, &c->layout, h->state->root, err)) < 0)
 		return rc;
 	c->mounts.own_net = !c->net.inherit;
+	warn_open(c, notes);
 	autofree char *file = state_name(r->name);
 	autoclose int cg = h->cgroup < 0 ? -1 : cgroup_make(h->cgroup, file);
 	if (h->cgroup >= 0 && cg < 0)

@@ -12,10 +12,11 @@
 #include "store/identity.h"
 #include "store/stage.h"
 
+/* Closed to others: they shall not come near what a jail's root makes setuid. */
 static int open_parent(const char *path, struct ng_err *err)
 {
 	autofree char *parent = mem_strndup(path, (size_t)(strrchr(path, '/') - path) + 1);
-	int rc = file_mkdirs(parent, 0755);
+	int rc = file_mkdirs(parent, 0700);
 
 	if (rc < 0)
 		return err_sys(err, rc, "making %s", parent);

@@ -146,7 +146,7 @@ static int overlay_fill(const struct source *src, int stage, const char *path, c
 		rc = identity_renew(upper, src->layer, hostname, err);
 	if (rc < 0)
 		return rc;
-	rc = file_mkdirs(path, 0755);
+	rc = file_mkdirs(path, 0700);
 	return rc < 0 ? err_sys(err, rc, "making %s", path) : 0;
 }
 
@@ -174,7 +174,7 @@ static int overlay_layout(const struct store *s, const char *jail, const struct 
 	autodone(strv_done) struct strv lower = {0};
 
 	/* The folder that the overlay is mounted on may have been tidied away. */
-	int rc = file_mkdirs(e->path, 0755);
+	int rc = file_mkdirs(e->path, 0700);
 	if (rc < 0)
 		return err_sys(err, rc, "making %s", e->path);
 	if (!store_has_template(s, e->lower))

@@ -273,6 +273,8 @@ class Vps:
     def busybox(self, path):
         """A small Linux root at `path`, all hard links: cheap enough for one a test."""
         root = self.path(path)
+        root.parent.mkdir(parents=True, exist_ok=True)
+        os.chmod(root.parent, 0o700)  # as newgate clone does, and as jail -c wants it
         for name in ("bin", "dev", "etc", "proc", "root", "run", "sys", "tmp", "usr/bin", "var/log"):
             (root / name).mkdir(parents=True, exist_ok=True)
         os.chmod(root / "tmp", 0o1777)
