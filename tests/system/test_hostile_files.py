@@ -54,7 +54,7 @@ def test_devices_left_in_the_tree_are_dead(vps):
 KNOBS = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sys/kernel/hostname",
          "/proc/sys/vm/drop_caches", "/proc/sys/fs/suid_dumpable", "/proc/sysrq-trigger",
          "/proc/sys/kernel/ns_last_pid", "/sys/kernel/mm/transparent_hugepage/enabled",
-         "/proc/sys/net/ipv4/ip_forward", "/proc/sys/user/max_user_namespaces", "/proc/1/oom_score_adj"]
+         "/proc/sys/net/ipv4/ip_forward", "/proc/sys/user/max_user_namespaces"]
 
 
 def test_the_kernel_is_not_configured_from_inside(vps, jail):
