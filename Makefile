@@ -21,8 +21,8 @@ $(BUILD)/build.ninja:
 check: deps
 	@tests/run $(BUILD)
 
-demo: deps
-	@$(MAKE) --no-print-directory all
+demo: deps $(BUILD)/build.ninja
+	@$(NINJA) programs
 	@tests/demo $(BUILD)
 
 # The prefix is compiled in, so another one builds anew what holds it.

@@ -56,6 +56,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/ctl.h"
+#include "base/own.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
@@ -151,27 +152,11 @@ static NORETURN void child(const struct spawn *sp, struct ends *e)
 
 /* ---- the parent ---- */
 
-/* Beside our own executable in a build tree, else where it was installed. */
 static int open_init(struct ng_err *err)
 {
-	char self[4096];
-	ssize_t n = readlink("/proc/self/exe", self, sizeof(self));
-	if (n > 0 && (size_t)n < sizeof(self)) {
-		self[n] = '\0';
-		char *slash = strrchr(self, '/');
-		struct str b autodone(str_done) = {0};
-		str_addn(&b, self, (size_t)(slash - self));
-		str_add(&b, "/../init/newgate-init");
-		int fd = open(b.s, O_PATH | O_CLOEXEC);
-		if (fd >= 0)
-			return fd;
-	}
-	int fd = open(NEWGATE_LIBEXECDIR "/newgate-init", O_PATH | O_CLOEXEC);
-	if (fd < 0)
-		return err_sys(err, errno,
-			       NEWGATE_LIBEXECDIR
-			       "/newgate-init (is newgate installed as a whole?)");
-	return fd;
+	autofree char *path = own_file("src/init", NG_LIBEXECDIR, "newgate-init");
+	int fd = open(path, O_PATH | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "%s (is newgate installed as a whole?)", path) : fd;
 }
 
 /* The socket that PID 1 will listen on, and our connection, which waits in its backlog. */

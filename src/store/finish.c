@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "base/file.h"
+#include "base/own.h"
 #include "store/identity.h"
 #include "store/tools.h"
 #include "sys/path.h"
@@ -64,7 +65,7 @@ static int make_file(int tree, const char *path, bool emptied, struct ng_err *er
 static int install_script(int tree, const char *name, const char *path, struct ng_err *err)
 {
 	autoclose int own = path_open(tree, path, O_PATH, 0);
-	autofree char *from = tools_find(NG_DATADIR "/rc", name);
+	autofree char *from = own_file("src/store", NG_DATADIR "/rc", name);
 	autofree char *text = NULL;
 	size_t len;
 
@@ -72,7 +73,7 @@ static int install_script(int tree, const char *name, const char *path, struct n
 		return 0;
 	int rc = file_read(from, &text, &len);
 	if (rc < 0)
-		return err_sys(err, rc, "%s", from);
+		return err_sys(err, rc, "%s (is newgate installed as a whole?)", from);
 	rc = path_replace(tree, path, text, len, 0755);
 	return rc < 0 ? err_sys(err, rc, "/%s", path) : 0;
 }

@@ -1,13 +1,9 @@
-/* What templates are made with: files that newgate installs, programs of the host, archives. */
+/* What templates are made with: programs of the host, archives. */
 #ifndef NG_STORE_TOOLS_H
 #define NG_STORE_TOOLS_H
 
 #include "base/str.h"
 #include "store/store.h"
-
-/* Where a file of ours is: beside the library when the executable is run from the build folder,
- * else in `dir` as configured. The caller frees. */
-char *tools_find(const char *dir, const char *name) MUST_CHECK;
 
 /* Runs a program of the host, found along PATH, in a mount namespace of its own so that nothing it
  * mounts outlives it. Its output is noted line by line (s not NULL), or collected (out not NULL). A

@@ -9,6 +9,7 @@
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include "base/mem.h"
+#include "base/own.h"
 #include "store/archive-module.h"
 #include "store/copy.h"
 #include "store/tools.h"
@@ -50,7 +51,7 @@ static void unpack_done(struct unpack *u)
 /* Never unloaded: some of the libraries it brings do not like that. */
 static const struct archive_module *load_module(struct ng_err *err)
 {
-	autofree char *path = tools_find(NG_LIBEXECDIR, ARCHIVE_MODULE);
+	autofree char *path = own_file("src/store", NG_LIBEXECDIR, ARCHIVE_MODULE);
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
 	const struct archive_module *m = handle ? dlsym(handle, ARCHIVE_SYMBOL) : NULL;
 

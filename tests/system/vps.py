@@ -89,7 +89,7 @@ class Vps:
             "LANG": "C.UTF-8",
             "TERM": "dumb",
         }
-        for name in ("NEWGATE_INIT", "ASAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE"):
+        for name in ("ASAN_OPTIONS", "UBSAN_OPTIONS", "LLVM_PROFILE_FILE"):
             if name in os.environ:
                 self.env[name] = os.environ[name]
         self.outside = self._outside()
