@@ -148,11 +148,12 @@ _newgate_verb() {
 		;;
 	up)
 		if [[ $cur == -* ]]; then
-			_newgate_offer '-n -v --json'
-		else
+			_newgate_offer '-n -v --json --confirm'
+		elif [[ $prev != --confirm ]]; then
 			_newgate_offer "$(_newgate_configured; _newgate_running)"
 		fi
 		;;
+	confirm) _newgate_offer '--back' ;;
 	down)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-v'

@@ -135,6 +135,8 @@ static unsigned judge(struct work *w, size_t i)
 	const struct reconcile_jail *j = &w->v[i];
 	if (!j->looked_at)
 		return 0;
+	if (j->unwanted)
+		return runs(j) ? RUN_REMOVE : 0;
 	if (!j->block)
 		return runs(j) && !j->rec->aside ? RUN_REMOVE : j->lost->n ? RUN_REPAIR : 0;
 	if (runs(j))
@@ -260,7 +262,9 @@ static void tell(struct work *w, size_t i)
 		tell_words(w, i, ACT_RESTART);
 	} else if (down) {
 		act(w->out, ACT_STOP, who(j), "stops %s: %s", who(j),
-		    w->why[i].len ? w->why[i].s : "no longer configured");
+		    w->why[i].len ? w->why[i].s
+		    : j->unwanted ? "it did not run before"
+				  : "no longer configured");
 	} else if (op & RUN_CREATE) {
 		tell_start(w, i);
 	}

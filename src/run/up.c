@@ -60,6 +60,7 @@ static void view(struct up *u, size_t i, const struct up_scope *scope)
 	    .lost = &a->lost,
 	    .fault = a->block && a->fault.code ? a->fault.text : NULL,
 	    .wanted = is_to_run(scope, a),
+	    .unwanted = scope->exactly && a->block && !is_to_run(scope, a),
 	    .looked_at = !scope->n || is_named(scope, a),
 	};
 }

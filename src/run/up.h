@@ -12,6 +12,7 @@ struct up_scope {
 	size_t n;
 	const char *const *start; /* those that are to run where no names are given,
 				     NULL-terminated; NULL: all that are configured */
+	bool exactly;             /* and others are stopped */
 };
 
 struct up {

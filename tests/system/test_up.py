@@ -298,3 +298,147 @@ def test_after_a_reboot(two):
     assert plan(two) == []
     server = two.listen(two.jail("web"), "tcp", "10.100.0.3", 80)
     assert two.seen("internet", "tcp", VPS[4], 80, server, OUT[4]) == OUT[4]
+
+
+# --- going back by itself ---
+
+CHANGED = block("db", "10.100.0.2", 'exec.start = "true"; rdr = "udp 53";') + block("new", "10.100.0.4")
+CHANGES = ["stops web: no longer configured", "opens udp 53 to db",
+           "changes exec.start of db (from its next start on)", "starts new"]
+
+
+def ups(vps):
+    """newgate itself, without the children that become jails."""
+    home = os.readlink(vps.proc / "1" / "ns" / "pid")
+    return [pid for pid, command in vps.processes().items() if command.startswith("newgate up")
+            and os.readlink(vps.proc / str(pid) / "ns" / "pid") == home]
+
+
+def waiter(vps):
+    """The process that waits for a word: the last of them, in a session of its own."""
+    pid = max(ups(vps))
+    assert (vps.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[3] == str(pid)
+    return pid
+
+
+def is_as_before(vps):
+    assert sorted(running(vps)) == ["db", "web"]
+    assert "rdr=udp 53" not in vps.record("db")["param"]
+    server = vps.listen(vps.jail("web"), "tcp", "10.100.0.3", 80)
+    assert vps.seen("internet", "tcp", VPS[4], 80, server, OUT[4]) == OUT[4]
+
+
+def is_changed(vps):
+    assert sorted(running(vps)) == ["db", "new"]
+    assert "rdr=udp 53" in vps.record("db")["param"]
+
+
+@pytest.fixture
+def changed(two):
+    """A change that is made and waits."""
+    two.configure(CHANGED, RC)
+    got = two.run("newgate", "up", "--confirm", "600")
+    assert got.stdout.splitlines() == CHANGES
+    assert got.stderr == "goes back in 600 s, unless confirmed: newgate confirm\n"
+    is_changed(two)
+    return two
+
+
+def test_confirmed_it_stays(changed):
+    pid = waiter(changed)
+    assert changed.run("newgate", "confirm").stdout == "confirmed: what runs now stays\n"
+    assert changed.ends(pid)
+    is_changed(changed)
+    assert plan(changed) == []
+    assert "nothing waits" in changed.run("newgate", "confirm", status=1).stderr
+
+
+def test_asked_to_it_goes_back_at_once(changed):
+    before = changed.jail("db").pid
+    pid = waiter(changed)
+    got = changed.run("newgate", "confirm", "--back")
+    assert got.stdout == "went back: what ran before runs again; jail.conf is as you left it\n"
+    assert changed.ends(pid)
+    is_as_before(changed)
+    assert changed.jail("db").pid == before, "db had not to be restarted"
+    assert plan(changed) == CHANGES
+    log = changed.read("/var/log/newgate.log")
+    for line in ["stops new: it did not run before", "closes udp 53 to db", "starts web; opens tcp 80"]:
+        assert line in log
+
+
+def test_goes_back_by_itself(two):
+    two.configure(CHANGED, RC)
+    two.run("newgate", "up", "--confirm", "1")
+    assert two.ends(waiter(two))
+    is_as_before(two)
+
+
+def test_only_one_change_at_a_time(changed):
+    got = changed.run("newgate", "up", status=1)
+    assert "a change waits to be confirmed" in got.stderr and got.stdout == ""
+    changed.run("newgate", "confirm", "--back")
+
+
+def test_the_killed_waiter_is_told(changed):
+    pid = waiter(changed)
+    changed.run("kill", "-KILL", pid)
+    assert changed.ends(pid)
+    got = changed.run("newgate", "up", status=1)
+    assert "was killed: `newgate confirm` keeps" in got.stderr
+    is_changed(changed)
+    changed.run("newgate", "confirm", "--back")
+    is_as_before(changed)
+    assert plan(changed) == CHANGES
+
+
+@pytest.fixture
+def terminal(two):
+    """newgate up --confirm on a terminal, waiting; its master end, and the process."""
+    two.configure(CHANGED, RC)
+    master, slave = os.openpty()
+    p = two.popen("setsid", "--ctty", "newgate", "up", "--confirm", "600", stdin=slave, stdout=slave,
+                  stderr=slave)
+    os.close(slave)
+    said = b""
+    while b"press Enter" not in said:
+        said += os.read(master, 4096)
+    is_changed(two)
+    yield two, master, p
+    os.close(master)
+    p.wait()
+
+
+def test_enter_confirms(terminal):
+    vps, master, p = terminal
+    os.write(master, b"\n")
+    assert p.wait(20) == 0
+    assert plan(vps) == []
+
+
+def test_the_terminal_may_go(terminal):
+    vps, master, p = terminal
+    command, = set(ups(vps)) - {waiter(vps)}
+    vps.run("kill", "-HUP", command)
+    assert p.wait(20) != 0
+    pid = waiter(vps)
+    vps.run("kill", "-HUP", pid)
+    assert vps.run("newgate", "confirm", "--back").stdout.startswith("went back")
+    assert vps.ends(pid)
+    is_as_before(vps)
+
+
+def test_the_command_may_be_killed_while_it_works(two):
+    """Then the time begins, and what was half done goes back."""
+    fifo = two.path("/fifo")
+    two.run("mkfifo", fifo)
+    two.configure(CHANGED + block("slow", "10.100.0.5", f'exec.prestart = "cat {fifo}";'), RC)
+    p = two.popen("newgate", "up", "--confirm", "1")
+    # Opening it for writing waits for the one who reads.
+    with open(fifo, "w"):
+        command, = set(ups(two)) - {waiter(two)}
+        pid = waiter(two)
+        two.run("kill", "-KILL", command)
+    p.communicate()
+    assert two.ends(pid)
+    is_as_before(two)
