@@ -56,6 +56,7 @@ def create(m, report, rounds):
     report.ratio("newgate / floor", ratio_of(own, times["floor"]), 1.5)
     for name, goal in (("crun without network", 0.4), ("crun + ip -batch + nft", 0.11)):
         if name in times:
+            report.value(f"(floor / {name})", ratio_of(times["floor"], times[name]), "×")
             report.ratio(f"newgate / {name}", ratio_of(own, times[name]), goal)
     with report.peers():
         podman = peers.podman(m)

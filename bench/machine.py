@@ -4,14 +4,16 @@ outside, and all but one cgroup ends with the processes."""
 import contextlib
 import ctypes
 import os
+import secrets
 import shutil
 import subprocess
 import tempfile
 from pathlib import Path
 
 HERE = Path(__file__).resolve().parent
-BASE = Path("/run/bench")
-CGROUP = Path("/sys/fs/cgroup/newgate-bench")
+# newgate names its cgroup by its root: two runs at once are not to have the same.
+BASE = Path("/run/bench-" + secrets.token_hex(4))
+CGROUP = Path("/sys/fs/cgroup") / BASE.name
 # First id of the first jail's users, of newgate's as of the others' (state/state.h).
 ID_BASE = 0x40000000
 PUBLIC = "203.0.113.10"
@@ -80,7 +82,6 @@ class Machine:
             (BASE / "bin" / name).symlink_to(self.build / "src" / "cmd" / "newgate")
         # As on a machine of today: one cgroup v2, and nothing else there.
         run("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")
-        remove_cgroups(CGROUP)
         CGROUP.mkdir()
         self._tree()
         run("nft", "add table inet floor; add set inet floor jails { type ipv4_addr; }")
