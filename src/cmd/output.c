@@ -23,6 +23,8 @@ struct row {
 struct output {
 	FILE *f;
 	bool json;
+	bool fixed; /* output_width was called: */
+	int columns;
 	struct str text; /* JSON so far */
 	bool first;      /* no field of this row yet */
 	struct column *col;
@@ -134,6 +136,14 @@ void output_bytes(struct output *o, const char *field, const char *header, uint6
 	put_number(o, cell, text);
 }
 
+void output_real(struct output *o, const char *field, const char *header, double value)
+{
+	char text[48];
+
+	snprintf(text, sizeof(text), "%.1f", value);
+	put_number(o, field_begin(o, field, header, true), text);
+}
+
 void output_bool(struct output *o, const char *field, const char *header, bool value)
 {
 	char **cell = field_begin(o, field, header, false);
@@ -237,7 +247,7 @@ static void print_table(struct output *o)
 	autodone(str_done) struct str out = {0};
 	const char *no_color = getenv("NO_COLOR");
 	bool color = isatty(fileno(o->f)) && !(no_color && *no_color);
-	int room = terminal_width(o->f);
+	int room = o->fixed ? o->columns : terminal_width(o->f);
 
 	for (size_t i = 0; i < o->ncols; i++) {
 		o->col[i].width = text_width(o->col[i].header);
@@ -283,6 +293,12 @@ static void end_rows(struct output *o)
 	o->row = NULL;
 	o->col = NULL;
 	o->nrows = o->ncols = 0;
+}
+
+void output_width(struct output *o, int columns)
+{
+	o->fixed = true;
+	o->columns = columns;
 }
 
 void output_next(struct output *o, const char *rows)

@@ -16,9 +16,13 @@ void output_str(struct output *o, const char *field, const char *header,
 void output_num(struct output *o, const char *field, const char *header, uint64_t value);
 void output_bytes(struct output *o, const char *field, const char *header,
 		  uint64_t value); /* 12.3M for people */
+void output_real(struct output *o, const char *field, const char *header,
+		 double value); /* one digit behind the point */
 void output_bool(struct output *o, const char *field, const char *header, bool value);
 void output_list(struct output *o, const char *field, const char *header, const char *const *v,
 		 size_t n);
+/* So many columns, whatever it is printed to, without a bold header; 0: as many as it needs. */
+void output_width(struct output *o, int columns);
 /* Ends the table and begins another: in JSON one more field of the same object. */
 void output_next(struct output *o, const char *rows);
 int output_close(struct output *o); /* prints; 0, or -errno where writing failed */

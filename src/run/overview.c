@@ -27,11 +27,16 @@ static struct overview_jail *add(struct overview *o, const char *name)
 	return j;
 }
 
+static enum jail_state state_of(const struct record *r)
+{
+	return r->dead ? JAIL_ENDED : r->starting ? JAIL_STARTING : JAIL_RUNNING;
+}
+
 static void add_running(struct overview *o, struct state *s, const struct record *r,
 			const struct usage *u)
 {
 	struct overview_jail *j = add(o, r->name);
-	j->state = r->dead ? JAIL_ENDED : r->starting ? JAIL_STARTING : JAIL_RUNNING;
+	j->state = state_of(r);
 	j->jid = r->jid;
 	j->since = r->dead ? 0 : r->since;
 	j->usage = *u;
@@ -105,6 +110,30 @@ int overview_read(struct state *s, const struct conf *conf, struct overview *out
 	free(r);
 	if (rc == 0 && conf)
 		add_others(out, s, conf);
+	return rc;
+}
+
+int overview_running(struct state *s, struct overview *out, struct ng_err *err)
+{
+	struct record *r = NULL;
+	size_t n = 0;
+	*out = (struct overview){0};
+	int rc = state_all(s, &r, &n, err);
+	if (rc < 0)
+		return rc;
+	autofree struct usage *u = mem_alloc((n + 1) * sizeof(*u));
+	rc = usage_counters(s, r, n, u, err);
+	for (size_t i = 0; i < n; i++) {
+		if (rc == 0 && !r[i].dead) {
+			struct overview_jail *j = add(out, r[i].name);
+			j->state = state_of(&r[i]);
+			j->jid = r[i].jid;
+			j->since = r[i].since;
+			j->usage = u[i];
+		}
+		record_done(&r[i]);
+	}
+	free(r);
 	return rc;
 }
 

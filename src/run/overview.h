@@ -35,6 +35,9 @@ struct overview {
 /* Running jails by jid, then the configured others in order of definition. conf may be NULL. */
 int overview_read(struct state *s, const struct conf *conf, struct overview *out,
 		  struct ng_err *err) MUST_CHECK;
+/* Running jails alone, by jid, with what changes all the time: name, state, jid, and what of their
+ * use the kernel counts. */
+int overview_running(struct state *s, struct overview *out, struct ng_err *err) MUST_CHECK;
 void overview_done(struct overview *o);
 
 #endif

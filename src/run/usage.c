@@ -8,7 +8,9 @@
 #include "sys/rtnl.h"
 
 #define PATIENCE_MS \
-	500 /* for all PID 1s together; one that is traced by its jail's root is silent */
+	500 /* for all PID 1s asked at once; one that is traced by its jail's root is silent */
+
+#define AT_ONCE 256 /* questions on their way: descriptors are limited to 1024 by custom */
 
 static int read_cgroups(struct state *s, const struct record *r, size_t n, struct usage *out,
 			struct ng_err *err)
@@ -96,7 +98,7 @@ static void take_answers(struct pollfd *p, size_t n, struct usage *out)
 	}
 }
 
-static void ask_all(struct state *s, const struct record *r, size_t n, struct usage *out)
+static void ask_some(struct state *s, const struct record *r, size_t n, struct usage *out)
 {
 	autofree struct pollfd *p = mem_alloc(n * sizeof(*p));
 	for (size_t i = 0; i < n; i++) {
@@ -115,15 +117,20 @@ static void ask_all(struct state *s, const struct record *r, size_t n, struct us
 			close(p[i].fd);
 }
 
-int usage_read(struct state *s, const struct record *r, size_t n, struct usage *out,
-	       struct ng_err *err)
+int usage_counters(struct state *s, const struct record *r, size_t n, struct usage *out,
+		   struct ng_err *err)
 {
 	for (size_t i = 0; i < n; i++)
 		out[i] = (struct usage){0};
 	int rc = read_cgroups(s, r, n, out, err);
-	if (rc == 0)
-		rc = read_links(r, n, out, err);
-	if (rc == 0)
-		ask_all(s, r, n, out);
+	return rc == 0 ? read_links(r, n, out, err) : rc;
+}
+
+int usage_read(struct state *s, const struct record *r, size_t n, struct usage *out,
+	       struct ng_err *err)
+{
+	int rc = usage_counters(s, r, n, out, err);
+	for (size_t i = 0; rc == 0 && i < n; i += AT_ONCE)
+		ask_some(s, r + i, n - i < AT_ONCE ? n - i : AT_ONCE, out + i);
 	return rc;
 }

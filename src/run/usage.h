@@ -14,6 +14,9 @@ struct usage {
 	struct control_services services;
 };
 
+/* What the kernel counts, no PID 1 being asked: for who reads again and again. */
+int usage_counters(struct state *s, const struct record *r, size_t n, struct usage *out,
+		   struct ng_err *err) MUST_CHECK;
 /* Fills out[i] for record r[i]; dead ones stay zero. What a jail cannot tell now stays zero too:
  * only what concerns all of them is an error. */
 int usage_read(struct state *s, const struct record *r, size_t n, struct usage *out,
