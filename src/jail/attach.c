@@ -1,12 +1,13 @@
-/* What enters a jail is a process of the host's root until it executes a program of the jail, and
- * the jail's root, who may look at and trace every process of the jail, can see it from its first
- * moment.
+/* What enters a jail is a process of ours until it executes a program of the jail, and the jail's
+ * root, who may look at and trace every process of the jail, can see it from its first moment there.
  *
+ * - At that moment nothing of the host is left around it. /proc/PID shows the mounts and the network
+ *   of a process to everybody who sees the process, so it is born in the jail: an usher, which the
+ *   jail does not see, enters all its namespaces, becomes its root, and forks.
  * - Until the exec it is not dumpable, and its memory belongs to the host's user namespace (the
  *   kernel keeps that with the memory, not with the process): no capability of the jail lets anyone
- *   attach to it or read its /proc/PID/{fd,exe,root,mem}. The flag is set before the first step, and
- *   again behind each change of credentials, since the kernel then puts fs.suid_dumpable in its
- *   place.
+ *   attach to it or read its /proc/PID/{fd,exe,root,mem}. The flag is set again behind each change
+ *   of credentials, since the kernel then puts fs.suid_dumpable in its place.
  * - Every descriptor but 0, 1, 2 closes at the exec. A directory among those three would be a way
  *   out of the jail's root, so it is refused.
  * - From the moment it is in the jail's mount namespace it opens nothing but what the jail's root
@@ -49,7 +50,7 @@ struct entry {
 	struct foreground fg;
 };
 
-/* ---- in the child ---- */
+/* ---- in the usher ---- */
 
 static int hide(struct ng_err *err)
 {
@@ -62,8 +63,8 @@ static int enter(const struct entry *e, struct ng_err *err)
 
 	if (r < 0)
 		return err_sys(err, r, "resource limits");
-	r = ns_enter(e->pidfd, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWUTS | CLONE_NEWIPC |
-				   CLONE_NEWNET | CLONE_NEWCGROUP);
+	r = ns_enter(e->pidfd, CLONE_NEWUSER | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWUTS |
+				   CLONE_NEWIPC | CLONE_NEWNET | CLONE_NEWCGROUP);
 	if (r < 0)
 		return err_sys(err, r, "setns");
 	if (setgroups(0, NULL) < 0 || setresgid(0, 0, 0) < 0 || setresuid(0, 0, 0) < 0)
@@ -73,6 +74,36 @@ static int enter(const struct entry *e, struct ng_err *err)
 		return err_sys(err, r, "a session keyring of its own");
 	return hide(err);
 }
+
+/* To `report`. Shorter than PIPE_BUF: it arrives whole, or nobody is there to read it. */
+static NORETURN void fail(const struct entry *e, const struct ng_err *err)
+{
+	_exit(write(e->report, err, sizeof(*err)) == sizeof(*err) ? 1 : 2);
+}
+
+/* Returns in the child alone, which is our parent's; its pid goes to `to`. */
+static void usher(const struct entry *e, int to)
+{
+	struct ng_err err = {0};
+	int r = fd_cloexec_from(3), fd = -1;
+
+	if (r < 0)
+		r = err_sys(&err, r, "close_range");
+	else
+		r = enter(e, &err);
+	if (r < 0)
+		fail(e, &err);
+	pid_t pid = ns_fork(CLONE_PARENT, -1, &fd);
+	if (pid < 0) {
+		err_sys(&err, pid, "clone3");
+		fail(e, &err);
+	}
+	if (pid > 0)
+		_exit(write(to, &pid, sizeof(pid)) != sizeof(pid));
+	close(to);
+}
+
+/* ---- in the child ---- */
 
 static int find_user(struct entry *e, struct ng_err *err)
 {
@@ -155,14 +186,8 @@ static int execute(const struct entry *e, struct ng_err *err)
 static void NORETURN child(struct entry *e)
 {
 	struct ng_err err = {0};
-	int r = fd_cloexec_from(3);
+	int r = find_user(e, &err);
 
-	if (r < 0)
-		r = err_sys(&err, r, "close_range");
-	if (r == 0)
-		r = enter(e, &err);
-	if (r == 0)
-		r = find_user(e, &err);
 	if (r == 0)
 		r = become(e, &err);
 	if (r == 0)
@@ -177,8 +202,7 @@ static void NORETURN child(struct entry *e)
 		set_environment(e);
 		execute(e, &err);
 	}
-	/* Shorter than PIPE_BUF: it arrives whole, or nobody is there to read it. */
-	_exit(write(e->report, &err, sizeof(err)) == sizeof(err) ? 1 : 2);
+	fail(e, &err);
 }
 
 /* ---- in the parent ---- */
@@ -253,26 +277,43 @@ static int open_cgroup(struct state *s, const struct record *r, int *out, struct
 	return 0;
 }
 
-/* A process is born into a PID namespace; it cannot enter one. So we name the jail's for our next
- * child, and our own for those after it. */
-static pid_t fork_inside(int pidfd, int cgroup, int *child_fd, struct ng_err *err)
+/* What the usher says before it goes: our new child's pid. */
+static pid_t hear_usher(int from, int usher_fd)
 {
-	autoclose int self = pidfd_open_pid(getpid());
 	pid_t pid = 0;
-	int r = 0;
+	ssize_t n = 0;
 
-	if (self < 0)
-		return err_sys(err, self, "pidfd_open");
-	r = ns_enter(pidfd, CLONE_NEWPID);
-	if (r < 0)
-		return err_sys(err, r, "setns");
-	pid = ns_fork(0, cgroup, child_fd);
-	if (pid == 0)
+	do
+		n = read(from, &pid, sizeof(pid));
+	while (n < 0 && errno == EINTR);
+	while (waitid(P_PIDFD, (id_t)usher_fd, &(siginfo_t){0}, WEXITED) < 0 && errno == EINTR)
+		;
+	return n == sizeof(pid) ? pid : -ECHILD;
+}
+
+/* The pid of a child inside and its pidfd, 0 in that child. -ECHILD without a word: the report has
+ * it. */
+static pid_t fork_inside(const struct entry *e, int cgroup, int *child_fd, struct ng_err *err)
+{
+	int ends[2];
+	pid_t pid = 0;
+
+	if (pipe2(ends, O_CLOEXEC) < 0)
+		return err_sys(err, errno, "pipe");
+	autoclose int from = ends[0], to = ends[1], usher_fd = -1;
+	pid = ns_fork(0, cgroup, &usher_fd);
+	if (pid == 0) {
+		close(take_fd(&from));
+		usher(e, take_fd(&to));
 		return 0;
-	r = ns_enter(self, CLONE_NEWPID);
+	}
 	if (pid < 0)
 		return err_sys(err, pid, "clone3");
-	return r < 0 ? err_sys(err, r, "setns") : pid;
+	close(take_fd(&to));
+	pid = hear_usher(from, usher_fd);
+	if (pid > 0 && (*child_fd = pidfd_open_pid(pid)) < 0)
+		return err_sys(err, *child_fd, "pidfd_open");
+	return pid;
 }
 
 /* The child's complaint, or 0 where the exec closed the pipe. */
@@ -301,15 +342,15 @@ static int run(struct entry *e, int cgroup, struct ng_err *err)
 		return err_sys(err, errno, "pipe");
 	autoclose int from = ends[0], to = ends[1], child_fd = -1;
 	e->report = to;
-	pid = fork_inside(e->pidfd, cgroup, &child_fd, err);
-	if (pid < 0)
-		return pid;
-	if (pid == 0) {
-		close(take_fd(&from));
+	pid = fork_inside(e, cgroup, &child_fd, err);
+	if (pid == 0)
 		child(e);
-	}
+	if (pid < 0 && err->code)
+		return pid;
 	close(take_fd(&to));
 	r = read_report(from, err);
+	if (pid < 0)
+		return r < 0 ? r : err_set(err, EIO, "the entering process ended without a word");
 	if (!e->a->console)
 		status = foreground_wait(&e->fg, pid);
 	else if (r == 0)

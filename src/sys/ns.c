@@ -15,7 +15,7 @@ pid_t ns_fork(uint64_t flags, int cgroup, int *pidfd)
 	struct clone_args args = {
 	    .flags = flags | CLONE_PIDFD,
 	    .pidfd = (uintptr_t)&fd,
-	    .exit_signal = SIGCHLD,
+	    .exit_signal = flags & CLONE_PARENT ? 0 : SIGCHLD, /* then it is the caller's own */
 	};
 	if (cgroup >= 0) {
 		args.flags |= CLONE_INTO_CGROUP;

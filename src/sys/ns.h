@@ -7,7 +7,7 @@
 #include "base/macro.h"
 
 /* clone3(2) as fork: in the parent the pid (> 0) with *pidfd set, 0 in the child, or -errno.
- * flags: CLONE_NEW*; cgroup: a directory descriptor to start in, or -1. */
+ * flags: CLONE_NEW*, CLONE_PARENT; cgroup: a directory descriptor to start in, or -1. */
 pid_t ns_fork(uint64_t flags, int cgroup, int *pidfd) MUST_CHECK;
 /* Maps ids 0..count-1 of the child's user namespace to base..base+count-1 here. */
 int ns_map_ids(pid_t pid, uint32_t base, uint32_t count) MUST_CHECK;

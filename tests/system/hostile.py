@@ -79,7 +79,7 @@ def as_user(uid):
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "env"]
 
 
-def start(vps, name, *settings, root=None, network=False):
+def start(vps, name, *settings, root=None, network=False, env=None):
     """A jail with a busybox root and the attack program."""
     path = root or arm(vps, f"/var/jails/{name}")
     assert path.exists()
@@ -89,7 +89,7 @@ def start(vps, name, *settings, root=None, network=False):
     conf = vps.path("/etc/jail.conf")
     before = conf.read_text() if conf.exists() else ""
     vps.write("/etc/jail.conf", before + name + " { " + "; ".join(lines) + "; }\n")
-    vps.run("jail", "-c", name)
+    vps.run("jail", "-c", name, env=env)
     return vps.jail(name)
 
 
@@ -97,3 +97,17 @@ def canary(vps):
     """A file of the host's, outside of every jail."""
     vps.write("/canary", "host\n")
     return str(vps.path("/canary"))
+
+
+def unguarded_init(vps):
+    """An environment in which newgate-init can be read by everybody, so that a jail's root may trace
+    his PID 1 and take its descriptors."""
+    loose = vps.folder / "loose"
+    for name in ("cmd", "init", "bin"):
+        (loose / name).mkdir(parents=True, exist_ok=True)
+    shutil.copy2(BUILD / "src" / "cmd" / "newgate", loose / "cmd" / "newgate")
+    shutil.copy2(BUILD / "src" / "init" / "newgate-init", loose / "init" / "newgate-init")
+    os.chmod(loose / "init" / "newgate-init", 0o755)
+    for name in ("newgate", "jail", "jls", "jexec"):
+        (loose / "bin" / name).symlink_to(loose / "cmd" / "newgate")
+    return {"PATH": f"{loose / 'bin'}:{vps.env['PATH']}"}
