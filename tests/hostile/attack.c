@@ -7,7 +7,8 @@
 #include <string.h>
 #include <unistd.h>
 
-static _Noreturn void end(enum outcome o, const char *word, const char *fmt, va_list ap)
+__attribute__((format(printf, 3, 0))) static _Noreturn void end(enum outcome o, const char *word,
+								const char *fmt, va_list ap)
 {
 	printf("%s: ", word);
 	vprintf(fmt, ap);
