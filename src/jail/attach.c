@@ -32,6 +32,7 @@
 #include <sys/wait.h>
 #include "base/ctl.h"
 #include "base/mem.h"
+#include "jail/control.h"
 #include "jail/foreground.h"
 #include "jail/privs.h"
 #include "sys/cgroup.h"
@@ -221,10 +222,6 @@ static int check_descriptors(struct ng_err *err)
 	return 0;
 }
 
-#define PATIENCE \
-	10000 /* ms that PID 1 may take to answer: the jail's root could have stopped it \
-	       */
-
 /* A connection to the jail's PID 1: as long as it is open, the jail does not end by itself. The
  * answer shows that PID 1 has put its root and its limits in place; before, entering would lead to
  * the host's root. What it says is of no interest. */
@@ -233,15 +230,14 @@ static int hold(struct state *s, const struct record *r, int *out, struct ng_err
 	struct ctl_head query = {.type = CTL_QUERY};
 	autofree char *answer = mem_alloc(CTL_MAX);
 	autoclose int sock = -1;
-	char name[32];
 	ssize_t n = 0;
 
-	snprintf(name, sizeof(name), "ctl/%d", r->jid);
-	sock = fd_connect_at(s->dir, name);
+	sock = control_open(s, r->jid, true);
 	if (sock < 0)
 		return err_sys(err, sock, "cannot reach the jail's PID 1");
 	n = fd_send(sock, &query, sizeof(query), NULL, 0);
-	if (n == 0 && poll(&(struct pollfd){.fd = sock, .events = POLLIN}, 1, PATIENCE) == 0)
+	if (n == 0 &&
+	    poll(&(struct pollfd){.fd = sock, .events = POLLIN}, 1, CONTROL_PATIENCE) == 0)
 		n = -ETIMEDOUT;
 	if (n == 0)
 		n = fd_recv(sock, answer, CTL_MAX, NULL, NULL);

@@ -6,14 +6,11 @@
 #include "base/mem.h"
 #include "sys/fd.h"
 
-/* PID 1 answers at once. One that was stopped or traced by the jail's root shall not stop us. */
-#define PATIENCE 10 /* seconds */
-
-int control_open(struct state *s, int jid)
+int control_open(struct state *s, int jid, bool wait)
 {
 	char name[32];
 	snprintf(name, sizeof(name), "ctl/%d", jid);
-	return fd_connect_at(s->dir, name);
+	return fd_connect_at(s->dir, name, wait ? CONTROL_PATIENCE : 0);
 }
 
 static void add_strings(struct str *b, char *const *v, uint32_t *n)
@@ -25,6 +22,9 @@ static void add_strings(struct str *b, char *const *v, uint32_t *n)
 int control_send(int sock, const struct control_command *c, struct ng_err *err)
 {
 	struct ctl_head head = {.type = c->type, .flags = c->flags};
+	if (sock < 0)
+		return err_sys(err, sock,
+			       "cannot reach the jail's PID 1 (jail -R ends the jail without it)");
 	struct ctl_exec exec = {0};
 	struct str strings autodone(str_done) = {0}, packet autodone(str_done) = {0};
 	if (c->user) {
@@ -91,7 +91,7 @@ static int send_number(int sock, enum ctl_type type, const uint32_t *number)
 		struct ctl_head head;
 		uint32_t body;
 	} m = {.head = {.type = type, .len = number ? sizeof(m.body) : 0}};
-	struct timeval patience = {.tv_sec = PATIENCE};
+	struct timeval patience = {.tv_sec = CONTROL_PATIENCE / 1000};
 	if (setsockopt(sock, SOL_SOCKET, SO_RCVTIMEO, &patience, sizeof(patience)) < 0)
 		return -errno;
 	if (number)

@@ -11,8 +11,12 @@
 #include "jail/attach.h"
 #include "state/state.h"
 
-/* A connection, or -errno: -ECONNREFUSED, -ENOENT where PID 1 is gone. */
-int control_open(struct state *s, int jid) MUST_CHECK;
+/* PID 1 answers at once. One that does not, the jail's root has stopped: ms that we give it. */
+#define CONTROL_PATIENCE 10000
+
+/* A connection, or -errno: -ECONNREFUSED, -ENOENT where PID 1 is gone; -EAGAIN where it takes no
+ * connection, now or, with `wait`, in good time. */
+int control_open(struct state *s, int jid, bool wait) MUST_CHECK;
 
 /* CTL_RUN or CTL_SERVICE. */
 struct control_command {

@@ -56,6 +56,7 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/ctl.h"
+#include "jail/control.h"
 #include "base/own.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
@@ -168,7 +169,7 @@ static int open_ctl(struct state *s, int jid, int *listen, int *ctl, struct ng_e
 	*listen = fd_listen_at(s->dir, name, 64);
 	if (*listen < 0)
 		return err_sys(err, *listen, "%s/run/newgate/%s", s->root, name);
-	*ctl = fd_connect_at(s->dir, name);
+	*ctl = fd_connect_at(s->dir, name, CONTROL_PATIENCE);
 	return *ctl < 0 ? err_sys(err, *ctl, "%s/run/newgate/%s", s->root, name) : 0;
 }
 

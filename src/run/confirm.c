@@ -9,6 +9,7 @@
 #include <time.h>
 #include "base/file.h"
 #include "base/mem.h"
+#include "jail/control.h"
 #include "conf/files.h"
 #include "conf/print.h"
 #include "conf/value.h"
@@ -295,7 +296,7 @@ int confirm_applied(int sock)
 
 static ssize_t ask(struct state *s, const char *what, char *answer, size_t size)
 {
-	autoclose int sock = fd_connect_at(s->dir, CTL);
+	autoclose int sock = fd_connect_at(s->dir, CTL, CONTROL_PATIENCE);
 	int rc = sock < 0 ? sock : fd_send(sock, what, strlen(what), NULL, 0);
 	if (rc < 0)
 		return rc;

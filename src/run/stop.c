@@ -12,15 +12,12 @@
 static int hold(struct job *j)
 {
 	uint64_t started;
-	struct ng_err err = {0};
 	autoclose int pidfd = pidfd_open_pid(j->rec.pid);
 	if (pidfd < 0 || pid_start_time(j->rec.pid, &started) < 0 || started != j->rec.pid_started)
 		return 0; /* it ended just now: there is only the rest to clear */
 	j->proc.pidfd = take_fd(&pidfd);
-	j->proc.ctl = control_open(j->e->host.state, j->rec.jid);
-	if (j->proc.ctl < 0 && j->proc.ctl != -ECONNREFUSED && j->proc.ctl != -ENOENT)
-		return err_sys(&err, j->proc.ctl, "cannot reach the jail's PID 1"),
-		       job_told(j, &err);
+	/* Whatever is wrong with the connection, the jail ends by its process. */
+	j->proc.ctl = control_open(j->e->host.state, j->rec.jid, !(j->e->o->op & RUN_FORCE));
 	return 0;
 }
 

@@ -105,7 +105,7 @@ static void ask_some(struct state *s, const struct record *r, size_t n, struct u
 		p[i] = (struct pollfd){.fd = -1, .events = POLLIN};
 		if (r[i].dead || r[i].starting)
 			continue;
-		p[i].fd = control_open(s, r[i].jid);
+		p[i].fd = control_open(s, r[i].jid, false);
 		if (p[i].fd >= 0 && control_query(p[i].fd) < 0) {
 			close(p[i].fd);
 			p[i].fd = -1;

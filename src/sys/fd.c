@@ -5,6 +5,7 @@
 #include <string.h>
 #include <sys/pidfd.h>
 #include <sys/socket.h>
+#include <sys/time.h>
 #include <sys/un.h>
 #include <linux/close_range.h>
 
@@ -97,12 +98,21 @@ int fd_listen_at(int dirfd, const char *name, int backlog)
 	return take_fd(&fd);
 }
 
-int fd_connect_at(int dirfd, const char *name)
+static int set_patience(int fd, int ms)
+{
+	struct timeval t = {.tv_sec = ms / 1000, .tv_usec = ms % 1000 * 1000};
+	if (ms == 0)
+		return fcntl(fd, F_SETFL, O_NONBLOCK) < 0 ? -errno : 0;
+	return setsockopt(fd, SOL_SOCKET, SO_SNDTIMEO, &t, sizeof t) < 0 ? -errno : 0;
+}
+
+int fd_connect_at(int dirfd, const char *name, int ms)
 {
 	struct sockaddr_un sa;
 	autoclose int fd = socket_at(dirfd, name, &sa);
-	if (fd < 0)
-		return fd;
+	int r = fd < 0 ? fd : set_patience(fd, ms);
+	if (r < 0)
+		return r;
 	while (connect(fd, (const struct sockaddr *)&sa, sizeof sa) < 0)
 		if (errno != EINTR)
 			return -errno;

@@ -22,9 +22,10 @@ int fd_cloexec_from(unsigned first);
 int fd_close_from(unsigned first);
 
 /* SOCK_SEQPACKET unix sockets at a path of any length: bound and reached through an open directory.
- */
+ * ms: how long connecting and each later send may wait for a peer that takes nothing, 0: not at all;
+ * -EAGAIN then. */
 int fd_listen_at(int dirfd, const char *name, int backlog) MUST_CHECK; /* the socket or -errno */
-int fd_connect_at(int dirfd, const char *name) MUST_CHECK;             /* the socket or -errno */
+int fd_connect_at(int dirfd, const char *name, int ms) MUST_CHECK;     /* the socket or -errno */
 /* One packet with up to 8 descriptors. Send: 0 or -errno. Receive: its length, 0 at the end of the
  * connection, or -errno; descriptors arrive close-on-exec, *nfds in: room, out: how many. */
 int fd_send(int sock, const void *data, size_t len, const int *fds, unsigned nfds) MUST_CHECK;

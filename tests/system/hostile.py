@@ -102,7 +102,7 @@ def canary(vps):
 def unguarded_init(vps):
     """An environment in which newgate-init can be read by everybody, so that a jail's root may trace
     his PID 1 and take its descriptors."""
-    loose = vps.folder / "loose"
+    loose = vps.folder / "loose" / "src"
     for name in ("cmd", "init", "bin"):
         (loose / name).mkdir(parents=True, exist_ok=True)
     shutil.copy2(BUILD / "src" / "cmd" / "newgate", loose / "cmd" / "newgate")

@@ -108,7 +108,7 @@ static void test_sockets_at_any_depth(void **state)
 	autoclose int server = fd_listen_at(deep, "ctl", 4);
 	assert_true(server >= 0);
 	assert_int_equal(fd_listen_at(deep, "ctl", 4), -EADDRINUSE);
-	autoclose int client = fd_connect_at(deep, "ctl");
+	autoclose int client = fd_connect_at(deep, "ctl", 1000);
 	assert_true(client >= 0);
 	autoclose int conn = accept4(server, NULL, NULL, SOCK_CLOEXEC);
 	assert_true(conn >= 0);
@@ -116,9 +116,21 @@ static void test_sockets_at_any_depth(void **state)
 	char buf[8];
 	assert_int_equal(fd_recv(conn, buf, sizeof buf, NULL, NULL), 5);
 	close(take_fd(&server));
-	assert_int_equal(fd_connect_at(deep, "ctl"), -ECONNREFUSED);
+	assert_int_equal(fd_connect_at(deep, "ctl", 1000), -ECONNREFUSED);
 	unlinkat(deep, "ctl", 0);
-	assert_int_equal(fd_connect_at(deep, "ctl"), -ENOENT);
+	assert_int_equal(fd_connect_at(deep, "ctl", 1000), -ENOENT);
+	/* Who takes nothing is not waited for. */
+	autoclose int deaf = fd_listen_at(deep, "ctl", 0);
+	assert_true(deaf >= 0);
+	autoclose int first = fd_connect_at(deep, "ctl", 0);
+	assert_true(first >= 0);
+	assert_int_equal(fd_connect_at(deep, "ctl", 0), -EAGAIN);
+	assert_int_equal(fd_connect_at(deep, "ctl", 1), -EAGAIN);
+	int sent = 0;
+	while (sent == 0)
+		sent = fd_send(first, buf, sizeof buf, NULL, 0);
+	assert_int_equal(sent, -EAGAIN);
+	unlinkat(deep, "ctl", 0);
 	char name[200];
 	memset(name, 'x', sizeof name - 1);
 	name[sizeof name - 1] = '\0';
