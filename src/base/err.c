@@ -1,8 +1,8 @@
 #include "base/err.h"
 
 #include <stdarg.h>
+#include <stdio.h>
 #include <string.h>
-
 #include "base/str.h"
 
 /* The arguments may point into e->text, so everything is put together aside. */
@@ -33,7 +33,11 @@ int err_sys(struct ng_err *e, int code, const char *fmt, ...)
 {
 	va_list ap;
 	va_start(ap, fmt);
-	int r = vset(e, code, strerror(code < 0 ? -code : code), fmt, ap);
+	int positive = code < 0 ? -code : code;
+	bool denied = (positive == EACCES || positive == EPERM) && geteuid() != 0;
+	char text[128];
+	snprintf(text, sizeof(text), "%s%s", strerror(positive), denied ? " (are you root?)" : "");
+	int r = vset(e, code, text, fmt, ap);
 	va_end(ap);
 	return r;
 }

@@ -13,7 +13,8 @@ struct ng_err {
 
 /* States the fact and returns -code, so that `return err_set(err, ENOENT, …)` reads as one step. */
 int err_set(struct ng_err *e, int code, const char *fmt, ...) PRINTF(3, 4);
-/* The same with ": " and strerror(code) behind it; code may be negative (-errno) as sys returns. */
+/* The same with ": " and strerror(code) behind it; code may be negative (-errno) as sys returns. Of
+ * what is denied to somebody who is not root, it asks whether that is why. */
 int err_sys(struct ng_err *e, int code, const char *fmt, ...) PRINTF(3, 4);
 /* Says what the caller was doing: puts "prefix: " before the text. Returns -e->code. */
 int err_prefix(struct ng_err *e, const char *fmt, ...) PRINTF(2, 3);

@@ -236,7 +236,7 @@ static void print_summary(const struct check *k)
 	size_t faults = d->errors - d->repeated;
 
 	if (!k->jails && !d->n && k->everything) {
-		puts("no jail is configured; `newgate init` writes the first files");
+		puts("no jail is configured; `newgate create NAME` makes one");
 		return;
 	}
 	printf("%zu jail%s in %zu file%s: ", k->jails, plural(k->jails), k->files,

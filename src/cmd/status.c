@@ -99,7 +99,7 @@ static int print_status(const struct overview *o, bool json, char *const *names)
 			row_text(out, &o->v[i]);
 	}
 	if (!json && !shown && !*names)
-		puts("no jail is configured or running; `newgate init` makes a start");
+		puts("no jail is configured or running; `newgate create NAME` makes one");
 	return output_close(out) < 0;
 }
 

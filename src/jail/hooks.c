@@ -7,6 +7,7 @@
 #include <stdio.h>
 #include <sys/stat.h>
 #include "base/mem.h"
+#include "base/own.h"
 #include "conf/files.h"
 #include "jail/attach.h"
 #include "jail/control.h"
@@ -158,6 +159,30 @@ static int open_root(const struct record *r, struct ng_err *err)
 	snprintf(path, sizeof(path), "/proc/%d/root", (int)r->pid);
 	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
 	return fd < 0 ? err_sys(err, errno, "the jail's root") : fd;
+}
+
+char *hook_rc_advice(const struct record *r, const char *command)
+{
+	static const char *const scripts[] = {"/etc/rc", "/etc/rc.shutdown"};
+	struct ng_err ignored = {0};
+	autoclose int root = open_root(r, &ignored);
+	for (size_t i = 0; i < ARRAY_SIZE(scripts) && root >= 0; i++) {
+		const char *at = strstr(command, scripts[i]);
+		if (!at || !strchr(" ;&|)\"'", at[strlen(scripts[i])]))
+			continue;
+		autoclose int there = path_open(root, scripts[i], O_PATH, 0);
+		if (there != -ENOENT)
+			continue;
+		autofree char *ours =
+		    own_file("src/store", NG_DATADIR "/rc", strrchr(scripts[i], '/') + 1);
+		struct str b = {0};
+		str_addf(&b,
+			 "this root has no %s, which newgate gives to its templates: copy %s "
+			 "there, or take this line away and name the programs to run by `service`",
+			 scripts[i], ours);
+		return str_take(&b);
+	}
+	return NULL;
 }
 
 /* exec.jail_user; root's entry where exec.clean wants to know his home. *user stays NULL for root.

@@ -31,4 +31,8 @@ int hook_host(const struct hook *h, int *pidfd, struct ng_err *err) MUST_CHECK;
  * service: a tag that makes it a service; NULL: not one. */
 int hook_inside(const struct hook *h, int ctl, const char *service, struct ng_err *err) MUST_CHECK;
 
+/* A command inside has failed: what to do where it was to run FreeBSD's /etc/rc or /etc/rc.shutdown
+ * and the jail's root, a Linux one, has none. NULL: it was not that. The caller frees. */
+char *hook_rc_advice(const struct record *r, const char *command) MUST_CHECK;
+
 #endif

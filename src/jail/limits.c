@@ -82,29 +82,36 @@ static int apply_one(int cg, const struct conf_rctl *r, const char *path, struct
 	return rc < 0 ? err_sys(err, rc, "rctl: %s: %s", limits_file(r), text) : 0;
 }
 
-/* Says once for each controller what is missing. */
-static void lacks(struct strv *notes, int cg, const char *controller)
+/* Says once what is missing, however many limits ask for it. */
+static void tell_missing(struct strv *notes, const struct strv *controllers)
 {
 	struct str b autodone(str_done) = {0};
-	if (str_eq(controller, "pids"))
-		str_add(&b, "rctl: this host has no cgroup v2 pids controller: maxproc holds as it "
-			    "is when the jail starts, and cannot be changed while it runs");
-	else
-		str_addf(&b,
-			 "rctl: this host has no cgroup v2 %s controller%s: the limit is not "
-			 "applied (on "
-			 "Debian and "
-			 "most others it is there when the kernel's command line has no "
-			 "systemd.unified_cgroup_hierarchy=0 and cgroup v1 does not use it)",
-			 controller, cg < 0 ? " mounted" : "");
-	if (!strv_has(notes, b.s))
-		strv_add(notes, b.s);
+	for (size_t i = 0; i < controllers->n; i++)
+		str_addf(&b, "%s%s", i ? ", " : "", controllers->v[i]);
+	if (b.len)
+		strv_addf(
+		    notes,
+		    "rctl: this host has no cgroup v2 controller for %s: those limits are not "
+		    "applied (on Debian and most others it is there when the kernel's command "
+		    "line has no systemd.unified_cgroup_hierarchy=0 and cgroup v1 does not use "
+		    "it)",
+		    b.s);
+}
+
+static void tell_maxproc(struct strv *notes)
+{
+	static const char text[] = "rctl: this host has no cgroup v2 controller for pids: maxproc "
+				   "holds as it is when the jail starts, and cannot be changed "
+				   "while it runs";
+	if (!strv_has(notes, text))
+		strv_add(notes, text);
 }
 
 int limits_apply(int cg, const struct conf_jail *j, const char *path, struct strv *notes,
 		 struct ng_err *err)
 {
 	size_t n;
+	struct strv missing autodone(strv_done) = {0};
 	const struct conf_value *v = conf_list(j, P_RCTL, &n);
 	for (size_t i = 0; i < n; i++) {
 		struct conf_rctl r;
@@ -116,13 +123,16 @@ int limits_apply(int cg, const struct conf_jail *j, const char *path, struct str
 		if (r.resource == RCTL_DISK)
 			strv_add(notes,
 				 "rctl: disk: a directory or an overlay has no quota: not limited");
-		else if (controller && (cg < 0 || !cgroup_want(cg, controller)))
-			lacks(notes, cg, controller);
-		else if (controller)
+		else if (controller && cg >= 0 && cgroup_want(cg, controller))
 			rc = apply_one(cg, &r, path, notes, err);
+		else if (r.resource == RCTL_MAXPROC)
+			tell_maxproc(notes);
+		else if (controller && !strv_has(&missing, controller))
+			strv_add(&missing, controller);
 		if (rc < 0)
 			return rc;
 	}
+	tell_missing(notes, &missing);
 	return 0;
 }
 

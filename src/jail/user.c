@@ -14,7 +14,8 @@
 #define TREE_FILE_MAX (4 << 20)
 #define ID_MAX_INSIDE (SLOT_IDS - 1) /* what the jail's user namespace maps */
 
-/* The whole file, NUL-terminated; the caller frees. -ENOENT: there is none. */
+/* The whole file, NUL-terminated; the caller frees. -ENOENT, of which err says nothing: there is
+ * none. */
 static int read_tree_file(int root, const char *path, char **out, struct ng_err *err)
 {
 	autofree char *text = NULL;
@@ -22,6 +23,8 @@ static int read_tree_file(int root, const char *path, char **out, struct ng_err 
 	struct stat st;
 	size_t have = 0;
 
+	if (fd == -ENOENT)
+		return fd;
 	if (fd < 0)
 		return err_sys(err, fd, "%s", path);
 	if (fstat(fd, &st) < 0)

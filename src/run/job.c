@@ -69,7 +69,9 @@ void job_wait_end(int pidfd)
 /* A failed command's own complaint, with newgate's way where it has one. */
 static void command_failed(struct job *j, const char *what)
 {
-	const char *help = hookhelp(j->text);
+	bool inside = j->table->where == INSIDE;
+	autofree char *rc = inside ? hook_rc_advice(&j->rec, j->text) : NULL;
+	const char *help = rc ? rc : hookhelp(j->text);
 	job_error(j, "%s%s%s", what, help ? "\n  " : "", help ? help : "");
 }
 
@@ -84,7 +86,7 @@ static void verbose_run(const struct job *j, const struct step *s)
 
 /* The words of a command line's `command` as they are; else the string split or given to a shell.
  */
-static bool words_of(const struct job *j, const struct conf_value *v, size_t n, struct strv *argv)
+static bool words_of(const struct job *j, const struct conf_value *v, struct strv *argv)
 {
 	const struct conf_setting *s = j->conf.by_id[P_COMMAND];
 	if (s && v == s->item && s->argument) {
@@ -92,7 +94,6 @@ static bool words_of(const struct job *j, const struct conf_value *v, size_t n, 
 			strv_add(argv, s->value[i].text);
 		return false;
 	}
-	(void)n;
 	return hook_split(v->text, argv);
 }
 
@@ -112,12 +113,12 @@ static int in_foreground(struct job *j, struct strv *argv)
 	return -ECANCELED;
 }
 
-static int begin_command(struct job *j, const struct step *s, const struct conf_value *v, size_t n)
+static int begin_command(struct job *j, const struct step *s, const struct conf_value *v)
 {
 	struct strv argv autodone(strv_done) = {0};
 	struct ng_err err = {0};
 	struct hook h = {.conf = &j->conf, .record = &j->rec, .root = j->e->host.state->root};
-	h.background = words_of(j, v, n, &argv);
+	h.background = words_of(j, v, &argv);
 	if (!argv.n)
 		return 0;
 	h.argv = argv.v;
@@ -155,7 +156,7 @@ static int next_command(struct job *j)
 	size_t at = j->item++;
 	if (s->list == P_COMMAND && set->argument)
 		j->item = n;
-	return begin_command(j, s, &v[at], n);
+	return begin_command(j, s, &v[at]);
 }
 
 /* How a command ended; 0 is well. */

@@ -89,6 +89,8 @@ void job_wait_end(int pidfd);
 extern const struct step job_start[], job_stop[], job_force[], job_modify[], job_repair[];
 
 /* ---- stop.c, start.c: the steps ---- */
+/* Refuses, as FreeBSD's kernel does, a jail that would end as soon as it is made. */
+int start_check(struct job *j);
 void start_undo(struct job *j); /* whatever of a start was done */
 
 /* ---- modify.c ---- */

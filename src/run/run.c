@@ -105,14 +105,14 @@ static void not_found(struct job *j)
 		names[configured + i] = r[i].name;
 	const char *near = str_nearest(j->who, names, configured + running);
 	str_add(&text, "not found");
-	if (j->conf.name && *j->conf.name && !(e->o->op & RUN_CREATE))
+	if (j->conf.name && *j->conf.name && !j->conf.argument && !(e->o->op & RUN_CREATE))
 		str_add(&text, ": it is configured, but does not run");
 	else if (near && !str_eq(near, j->who))
 		str_addf(&text, " (did you mean \"%s\"?)", near);
 	else if (e->o->op & RUN_CREATE && param_find(j->who, &negated))
 		str_addf(&text, " (a jail of the command line begins with name=NAME or path=DIR)");
 	else if (e->o->op & RUN_CREATE && !configured)
-		str_add(&text, ": no jail is configured (newgate init writes the first files)");
+		str_addf(&text, ": no jail is configured (newgate create %s makes one)", j->who);
 	complain(j, text.s);
 	for (size_t i = 0; i < running; i++)
 		record_done(&r[i]);
@@ -147,6 +147,9 @@ static void begin_down(struct job *j)
 		j->failed |= j->named;
 		return;
 	}
+	/* What cannot come up again stays up. */
+	if (j->conf.name && j->e->graph.v[j->index].goes_up && start_check(j) < 0)
+		return;
 	resolve_kept(j);
 	j->table = j->op & RUN_FORCE || !j->conf.name ? job_force : job_stop;
 }
@@ -167,6 +170,8 @@ static void begin_up(struct job *j)
 		return;
 	}
 	if (running && j->may_modify && j->may_restart && modify_needs_restart(j)) {
+		if (start_check(j) < 0)
+			return;
 		j->going_down = true; /* begin() comes back for the other half */
 		j->table = job_stop;
 	} else if (running && j->may_modify) {

@@ -13,8 +13,7 @@ static bool has(const struct job *j, enum param_id list)
 	return n > 0;
 }
 
-/* What FreeBSD's kernel refuses: a jail that would end as soon as it is made. */
-static int check(struct job *j)
+int start_check(struct job *j)
 {
 	if (conf_bool(&j->conf, P_PERSIST) || has(j, P_EXEC_START) || has(j, P_COMMAND) ||
 	    has(j, P_EXEC_POSTSTART) || has(j, P_SERVICE))
@@ -186,7 +185,7 @@ static int finish(struct job *j)
 }
 
 const struct step job_start[] = {
-    {.fn = check},
+    {.fn = start_check},
     {.fn = claim},
     {.fn = view},
     {P_EXEC_PREPARE, ON_HOST, NULL},

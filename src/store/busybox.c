@@ -4,6 +4,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "store/tools.h"
+#include "sys/fd.h"
 #include "sys/path.h"
 
 struct file {
@@ -117,8 +118,9 @@ static int copy_program(int from, int tree)
 		char buf[65536];
 		if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == EOPNOTSUPP)) {
 			n = read(from, buf, sizeof(buf));
-			if (n > 0 && write(to, buf, (size_t)n) != n)
-				return -EIO;
+			int rc = n > 0 ? fd_write_all(to, buf, (size_t)n) : 0;
+			if (rc < 0)
+				return rc;
 		}
 		if (n <= 0)
 			return n < 0 ? -errno : -EIO;

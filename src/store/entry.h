@@ -31,6 +31,9 @@ const char *store_kind_file(enum store_kind kind); /* "origin" */
 int store_open_kind(const struct store *s, enum store_kind kind, bool make) MUST_CHECK;
 /* Opens the folder of one jail or template. -ENOENT. */
 int store_open_entry(const struct store *s, enum store_kind kind, const char *name) MUST_CHECK;
+/* Calls fn with the name and entry of everything of a kind. */
+int store_each(const struct store *s, enum store_kind kind,
+	       void (*fn)(void *arg, const char *name, struct entry *e), void *arg) MUST_CHECK;
 bool store_same_path(const char *a, const char *b);
 /* A jail or template may be called so: no slash, no leading dot, at most 200 bytes. */
 int store_check_name(enum store_kind kind, const char *name, struct ng_err *err) MUST_CHECK;

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "store/backend.h"
+#include "store/copy.h"
 #include "store/entry.h"
 
 int store_open(struct store *s, const char *root, struct ng_err *err)
@@ -87,6 +88,59 @@ bool store_same_path(const char *a, const char *b)
 	return n == m && memcmp(a, b, n) == 0;
 }
 
+int store_each(const struct store *s, enum store_kind kind,
+	       void (*fn)(void *arg, const char *name, struct entry *e), void *arg)
+{
+	autodone(strv_done) struct strv names = {0};
+	autoclose int dir = store_open_kind(s, kind, false);
+
+	if (dir < 0)
+		return dir == -ENOENT ? 0 : dir;
+	int rc = copy_names(dir, &names);
+	for (size_t i = 0; i < names.n; i++) {
+		autodone(entry_done) struct entry e = {0};
+		autoclose int one = store_open_entry(s, kind, names.v[i]);
+		if (one >= 0 && entry_read(one, store_kind_file(kind), &e) == 0)
+			fn(arg, names.v[i], &e);
+	}
+	return rc;
+}
+
+struct claim {
+	const char *path;
+	char *jail; /* whose clone it is */
+};
+
+static void note_claim(void *arg, const char *name, struct entry *e)
+{
+	struct claim *c = arg;
+
+	if (e->path && store_same_path(e->path, c->path) && !c->jail)
+		c->jail = mem_strdup(name);
+}
+
+/* An overlay is put together for the jail that it was cloned to: to any other its path is an empty
+ * directory. One that is not empty costs no look at the clones. */
+static int check_unclaimed(const struct store *s, const char *path, const char *said,
+			   struct ng_err *err)
+{
+	autodone(strv_done) struct strv names = {0};
+	struct claim c = {.path = path};
+	autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
+	if (dir < 0 || copy_names(dir, &names) < 0 || names.n > 0)
+		return 0;
+	int rc = store_each(s, STORE_JAILS, note_claim, &c);
+	autofree char *jail = c.jail;
+	if (rc < 0)
+		return err_sys(err, rc, "%s/jails", s->dir);
+	return jail ? err_set(err, EBUSY,
+			      "path %s is the clone of jail %s, which no other can have: give it "
+			      "another path and clone it there (newgate clone)",
+			      said, jail)
+		    : 0;
+}
+
 static int plain_layout(const struct store *s, const char *jail, const char *path,
 			struct store_layout *out, struct ng_err *err)
 {
@@ -106,7 +160,7 @@ static int plain_layout(const struct store *s, const char *jail, const char *pat
 		return err_set(err, ENOTDIR,
 			       "path %s: Not a directory (it is to be the jail's root)", said);
 	out->path = mem_strdup(path);
-	return 0;
+	return check_unclaimed(s, path, said, err);
 }
 
 int store_layout(const struct store *s, const char *jail, const char *path,

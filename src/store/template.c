@@ -137,25 +137,6 @@ int store_template_create(struct store *s, const char *name, const char *from, s
 	return rc < 0 ? err_prefix(err, "template %s", name) : 0;
 }
 
-/* Calls fn with the name and entry of everything of a kind. */
-static int each_entry(const struct store *s, enum store_kind kind,
-		      void (*fn)(void *arg, const char *name, struct entry *e), void *arg)
-{
-	autodone(strv_done) struct strv names = {0};
-	autoclose int dir = store_open_kind(s, kind, false);
-
-	if (dir < 0)
-		return dir == -ENOENT ? 0 : dir;
-	int rc = copy_names(dir, &names);
-	for (size_t i = 0; i < names.n; i++) {
-		autodone(entry_done) struct entry e = {0};
-		autoclose int one = store_open_entry(s, kind, names.v[i]);
-		if (one >= 0 && entry_read(one, store_kind_file(kind), &e) == 0)
-			fn(arg, names.v[i], &e);
-	}
-	return rc;
-}
-
 struct dependants {
 	const char *template;
 	struct str names;
@@ -175,7 +156,7 @@ static void note_dependant(void *arg, const char *name, struct entry *e)
 static int check_unused(const struct store *s, const char *name, struct ng_err *err)
 {
 	struct dependants d = {.template = name};
-	int rc = each_entry(s, STORE_JAILS, note_dependant, &d);
+	int rc = store_each(s, STORE_JAILS, note_dependant, &d);
 	autofree char *names = str_take(&d.names);
 
 	if (rc < 0)
@@ -260,10 +241,10 @@ int store_templates(const struct store *s, struct store_template **out, size_t *
 		    struct ng_err *err)
 {
 	struct listing l = {0};
-	int rc = each_entry(s, STORE_TEMPLATES, list_template, &l);
+	int rc = store_each(s, STORE_TEMPLATES, list_template, &l);
 
 	if (rc == 0)
-		rc = each_entry(s, STORE_JAILS, count_clone, &l);
+		rc = store_each(s, STORE_JAILS, count_clone, &l);
 	if (rc < 0) {
 		store_templates_free(l.v, l.n);
 		return err_sys(err, rc, "reading %s", s->dir);

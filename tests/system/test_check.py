@@ -13,7 +13,7 @@ def check(vps, *args, status=0, **options):
 
 
 def test_all_is_well(vps):
-    assert check(vps) == ["no jail is configured; `newgate init` writes the first files"]
+    assert check(vps) == ["no jail is configured; `newgate create NAME` makes one"]
     vps.busybox("/var/jails/web")
     vps.write("/etc/jail.conf", 'web { path = "/var/jails/web"; persist; }\n')
     assert check(vps) == ["1 jail in 1 file: no fault"]
