@@ -32,6 +32,9 @@ _newgate_parameters='allow.connect= allow.raw_sockets command= depend= exec.star
 	host.hostname= interface= ip4.addr= ip6.addr= mount.devfs mount.fstab= name= path= persist
 	rctl= rdr= service= template='
 
+_newgate_checks='configuration kernel namespaces cgroups clock idmap disk tools path forwarding
+	reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
+
 _newgate_jail() {
 	local word action=
 	case $prev in
@@ -191,6 +194,13 @@ _newgate_verb() {
 			_newgate_offer '-b -d -n -s --json'
 		elif [[ $prev == -s ]]; then
 			_newgate_offer 'cpu memory network processes'
+		fi
+		;;
+	doctor)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-v --json'
+		else
+			_newgate_offer "$_newgate_checks"
 		fi
 		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;

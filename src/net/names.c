@@ -122,19 +122,39 @@ static int read_place(const struct state *s, const char *place, char **text)
 	return rc;
 }
 
-int net_write_resolv(struct state *s, struct ng_err *err)
+/* The first place that names a server which a jail can ask. How many it names. */
+static unsigned find_servers(struct state *s, struct str *text)
 {
 	unsigned servers = 0;
-	struct str text = {0};
-
 	for (size_t i = 0; i < ARRAY_SIZE(places) && !servers; i++) {
 		autofree char *conf = NULL;
 		int rc = read_place(s, places[i], &conf);
 		if (rc < 0)
 			continue;
-		str_done(&text);
-		servers = read_servers(conf, &text);
+		str_done(text);
+		servers = read_servers(conf, text);
 	}
+	return servers;
+}
+
+void net_servers(struct state *s, struct strv *out)
+{
+	struct str text = {0};
+	struct strv lines = {0};
+	find_servers(s, &text);
+	strv_split(&lines, str_text(&text), "\n");
+	for (size_t i = 0; i < lines.n; i++)
+		if (str_prefix(lines.v[i], "nameserver "))
+			strv_add(out, lines.v[i] + strlen("nameserver "));
+	strv_done(&lines);
+	str_done(&text);
+}
+
+int net_write_resolv(struct state *s, struct ng_err *err)
+{
+	struct str text = {0};
+	unsigned servers = find_servers(s, &text);
+
 	if (!servers) {
 		str_done(&text);
 		str_add(&text,

@@ -131,6 +131,8 @@ struct net_name {
 /* Every jail that is configured or runs: then starting one changes nothing. */
 int net_write_hosts(struct state *s, const struct net_name *v, size_t n,
 		    struct ng_err *err) MUST_CHECK;
+/* The name servers that jails are told, as the host's files have them now. */
+void net_servers(struct state *s, struct strv *out);
 /* 0, 1 where no server was found that a jail could ask (err tells, the file is written without), or
  * -errno. */
 int net_write_resolv(struct state *s, struct ng_err *err) MUST_CHECK;

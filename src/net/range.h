@@ -1,4 +1,4 @@
-/* Networks of jails, and what the host has besides: private to the network files of this folder. */
+/* Networks of jails, and what the host has besides: for the files of this folder, and doctor. */
 #ifndef NG_NET_RANGE_H
 #define NG_NET_RANGE_H
 

@@ -16,7 +16,7 @@ static int open_dir(int dirfd, const char *path)
 	return fd < 0 ? -errno : fd;
 }
 
-static int open_mount(void)
+int cgroup_open_top(void)
 {
 	static const char *const usual[] = {"/sys/fs/cgroup", "/sys/fs/cgroup/unified"};
 	for (size_t i = 0; i < ARRAY_SIZE(usual); i++) {
@@ -58,7 +58,7 @@ static void hand_down(int cg, const char *const *controller, size_t n)
 int cgroup_open_base(const char *name)
 {
 	static const char *const always[] = {"memory", "pids"};
-	autoclose int top = open_mount();
+	autoclose int top = cgroup_open_top();
 	if (top < 0)
 		return top;
 	if (mkdirat(top, name, 0755) < 0 && errno != EEXIST)
@@ -87,7 +87,7 @@ int cgroup_make(int base, const char *name)
 
 int cgroup_open(const char *base, const char *name)
 {
-	autoclose int top = open_mount();
+	autoclose int top = cgroup_open_top();
 	if (top < 0)
 		return top;
 	autoclose int dir = open_dir(top, base);

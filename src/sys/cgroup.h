@@ -7,6 +7,8 @@
 #include <stdint.h>
 #include "base/macro.h"
 
+/* The top of the cgroup v2 mount. -ENOENT: none is mounted. */
+int cgroup_open_top(void) MUST_CHECK;
 /* Opens (making it) the folder `name` at the top of the cgroup v2 mount, wherever that is
  * (/sys/fs/cgroup, /sys/fs/cgroup/unified), with the controllers that count memory and processes
  * handed down, as systemd has them too. A descriptor; -ENOENT: no cgroup v2 is mounted. */

@@ -1,0 +1,180 @@
+#include "doctor/doctor.h"
+
+#include <fcntl.h>
+#include <stdarg.h>
+#include <stdio.h>
+#include <string.h>
+#include "base/mem.h"
+#include "base/num.h"
+#include "doctor/check.h"
+#include "sys/fd.h"
+
+static const struct {
+	const char *name, *about;
+	check_fn *fn;
+} checks[] = {
+    {"configuration", "faults in jail.conf and rc.conf", check_configuration},
+    {"kernel", "its version", check_kernel},
+    {"namespaces", "user namespaces and their limits", check_namespaces},
+    {"cgroups", "cgroup v2 and its controllers", check_cgroups},
+    {"clock", "the time of day", check_clock},
+    {"idmap", "file systems that can map owners", check_idmap},
+    {"disk", "space and inodes", check_disk},
+    {"tools", "programs that newgate runs", check_tools},
+    {"path", "jail, jls and jexec are newgate's", check_path},
+    {"forwarding", "packets are forwarded, and stay so", check_forwarding},
+    {"reverse-path", "the reverse-path filter of the host's interfaces", check_reverse_path},
+    {"filter", "other firewalls that drop what jails send or get", check_filter},
+    {"flush", "scripts that flush all tables", check_flush},
+    {"ports", "processes of the host on redirected ports", check_ports},
+    {"resolver", "name servers that jails can ask", check_resolver},
+    {"ranges", "networks of jails that collide with others", check_ranges},
+    {"mtu", "packet sizes of jails and the outside", check_mtu},
+    {"neighbours", "room in the neighbour tables", check_neighbours},
+    {"leftovers", "state of jails that no longer run", check_leftovers},
+};
+
+const char *doctor_level_text(enum doctor_level l)
+{
+	return l == DOCTOR_HINDERS ? "hinders" : "advice";
+}
+
+const char *doctor_check_name(size_t i)
+{
+	return i < ARRAY_SIZE(checks) ? checks[i].name : NULL;
+}
+
+const char *doctor_check_about(size_t i)
+{
+	return i < ARRAY_SIZE(checks) ? checks[i].about : NULL;
+}
+
+int doctor_examine(struct doctor *d, const char *check)
+{
+	int rc = check ? -ENOENT : 0;
+	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
+		size_t before = d->n;
+		if (check && !str_eq(check, checks[i].name))
+			continue;
+		checks[i].fn(d);
+		for (size_t k = before; k < d->n; k++)
+			d->finding[k].check = checks[i].name;
+		rc = 0;
+	}
+	return rc;
+}
+
+void doctor_done(struct doctor *d)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		free(d->finding[i].what);
+		free(d->finding[i].why);
+		strv_done(&d->finding[i].fix);
+	}
+	free(d->finding);
+	d->finding = NULL;
+	d->n = 0;
+}
+
+/* ---- findings ---- */
+
+PRINTF(1, 0)
+static char *text_of(const char *fmt, va_list ap)
+{
+	struct str text = {0};
+	str_vaddf(&text, fmt, ap);
+	return str_take(&text);
+}
+
+struct finding *found(struct doctor *d, enum doctor_level level, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	d->finding = mem_grow(d->finding, d->n, sizeof(*d->finding));
+	struct finding *f = &d->finding[d->n++];
+	*f = (struct finding){.level = level, .what = text_of(fmt, ap)};
+	va_end(ap);
+	return f;
+}
+
+void because(struct finding *f, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	free(f->why);
+	f->why = text_of(fmt, ap);
+	va_end(ap);
+}
+
+void mend(struct finding *f, const char *fmt, ...)
+{
+	va_list ap;
+	va_start(ap, fmt);
+	strv_take(&f->fix, text_of(fmt, ap));
+	va_end(ap);
+}
+
+void not_examined(struct doctor *d, const struct ng_err *err)
+{
+	struct finding *f = found(d, DOCTOR_ADVICE, "this could not be examined: %s", err->text);
+	because(f, "what it would have found stays unknown");
+}
+
+/* ---- looking ---- */
+
+bool proc_read(const struct doctor *d, const char *path, char *buf, size_t size)
+{
+	struct str file autodone(str_done) = {0};
+	str_addf(&file, "%s/%s", d->proc, path);
+	if (fd_get(AT_FDCWD, file.s, buf, size) < 0)
+		return false;
+	buf[strcspn(buf, "\n")] = '\0';
+	return true;
+}
+
+bool proc_number(const struct doctor *d, const char *path, uint64_t *out)
+{
+	char text[32];
+	return proc_read(d, path, text, sizeof text) && num_u64(text, 0, UINT64_MAX, out) == 0;
+}
+
+static int by_index(const struct rtnl_link *l, void *arg)
+{
+	struct rtnl_link *want = arg;
+	if (l->index != want->index)
+		return 0;
+	*want = *l;
+	return 1;
+}
+
+bool outside_link(struct doctor *d, int family, struct rtnl_link *out)
+{
+	/* Addresses of the documentation ranges: only the route to them is asked for. */
+	struct ip somewhere = family == AF_INET
+				  ? (struct ip){AF_INET, {198, 51, 100, 1}}
+				  : (struct ip){AF_INET6, {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
+	struct rtnl_route route;
+	struct ng_err none = {0};
+	struct nl *nl = &d->gather->net.route;
+	if (rtnl_lookup(nl, &somewhere, &route, &none) < 0)
+		return false;
+	*out = (struct rtnl_link){.index = route.index};
+	return rtnl_each_link(nl, by_index, out, &none) == 1 && !str_eq(out->name, "lo");
+}
+
+bool has_family(const struct doctor *d, int family)
+{
+	enum param_id id = family == AF_INET ? P_IP4_ADDR : P_IP6_ADDR;
+	for (size_t i = 0; i < d->gather->n; i++) {
+		const struct gather_jail *j = &d->gather->jail[i];
+		const struct strv *ips = !j->rec             ? NULL
+					 : family == AF_INET ? &j->rec->ip4
+							     : &j->rec->ip6;
+		size_t n = 0;
+		if (j->block)
+			conf_list(&j->conf, id, &n);
+		if (n || (ips && ips->n))
+			return true;
+	}
+	return false;
+}
