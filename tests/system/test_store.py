@@ -157,7 +157,7 @@ web {
     ("", ["web", "persits"], "persits"),
     ("web { path = ; }\n", ["mail"], "jail.conf:1:"),
     ("", ["*"], "is a pattern"),
-    ("", ["12"], "number of a jail"),
+    ("", ["12"], "a number is not the name of a jail"),
     ("", ["a/b"], "a/b"),
     ("", ["web", "path=relative"], "path"),
     ("", ["web", "template=missing"], "no template and no cloned jail"),
