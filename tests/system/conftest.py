@@ -1,10 +1,15 @@
 """Fixtures of the system tests. Run as root: /usr/bin/python3 -m pytest tests/system"""
 
 import os
+import signal
 
 import pytest
 
 from vps import Vps
+
+# Whoever runs the tests may ignore it (nohup), and what is ignored is inherited: a terminal that goes
+# away would not end what runs on it.
+signal.signal(signal.SIGHUP, signal.SIG_DFL)
 
 
 @pytest.fixture

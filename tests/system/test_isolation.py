@@ -391,7 +391,7 @@ def test_a_root_of_layers_by_nullfs(host):
     (f"/srv/data {ROOT}/link/x nullfs rw", "symbolic link"),
     ("/srv/data /etc nullfs rw", "not below the jail's path"),
     (f"/srv/data {ROOT}/../../etc nullfs rw", "not below the jail's path"),
-    (f"/srv/data {ROOT}/none nullfs rw", "/none: No such file"),
+    (f"/srv/data {ROOT}/none nullfs rw", "there is no mount point /none in the jail's root: make it there"),
     (f"/srv/none {ROOT}/tmp nullfs rw", "/srv/none: No such file"),
     (f"/srv/data {ROOT}/tmp nullfs rw,frob", 'no option "frob"'),
     (f"tmpfs {ROOT}/tmp tmpfs size=lots", "not a size"),
