@@ -243,6 +243,9 @@ static void not_found(struct resolver *r, const struct entry *e, const struct co
 		str_addf(&remedy, "did you mean \"%s\"?", near);
 	else if (param_find(name, &negated))
 		str_add(&remedy, "this parameter has no value here");
+	else if (e->id != PARAM_NONE && param_get(e->id)->type == PT_COMMANDS)
+		str_addf(&remedy, "set it: $%s = \"…\"; or write \\$%s if it is the shell's", name,
+			 name);
 	else
 		str_addf(&remedy, "set it: $%s = \"…\";", name);
 	diag_error_of(r->diags, r->jail->block, s->pos, "%s: variable \"%s\" not found (%s)",
