@@ -186,14 +186,16 @@ static int dev_entries(void)
 		return rc;
 	if (mkdir("shm", 01777) < 0 || mkdir("pts", 0755) < 0 ||
 	    mount("devpts", "pts", "devpts", MS_NOSUID | MS_NOEXEC,
-		  "newinstance,ptmxmode=0666,mode=0620,gid=5") < 0)
+		  "newinstance,ptmxmode=0666,mode=0620,gid=5,max=512") < 0)
 		return -errno;
 	return 0;
 }
 
+/* What is put there, shared memory above all, is memory that no process can be ended to free: one jail
+ * gets a part of it (a line `tmpfs $path/dev/shm tmpfs size=…` in mount gives more). */
 static int dev(int root, struct ng_err *err)
 {
-	static const char *const opts[] = {"mode=755", NULL};
+	static const char *const opts[] = {"mode=755", "size=10%", "nr_inodes=16384", NULL};
 	autoclose int place = open_place(root, "dev", err);
 	if (place < 0)
 		return place;

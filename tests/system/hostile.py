@@ -4,6 +4,7 @@ import contextlib
 import os
 import select
 import shutil
+import signal
 import subprocess
 
 import pytest
@@ -53,18 +54,21 @@ def outside(vps, *argv, prefix=(), **options):
 @contextlib.contextmanager
 def holding(process):
     """An attack that goes on until the end of the block; its lines up to "ready"."""
-    lines = []
+    said = b""
     try:
-        while "ready" not in lines:
+        while not said.endswith(b"ready\n"):
             ready, _, _ = select.select([process.stdout], [], [], PATIENCE)
-            line = process.stdout.readline() if ready else ""
-            if not line:
-                raise Failed(f"the attack did not come about: {lines} {process.poll()}")
-            lines.append(line.strip())
-        yield lines[:-1]
+            piece = os.read(process.stdout.fileno(), 4096) if ready else b""
+            if not piece:
+                raise Failed(f"the attack did not come about: {said} {process.poll()}")
+            said += piece
+        yield said.decode().splitlines()[:-1]
     finally:
-        process.kill()
-        process.wait()
+        # nsenter(1), whose child is what was asked for, and ends with it.
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            for pid in open(f"/proc/{process.pid}/task/{process.pid}/children").read().split():
+                os.kill(int(pid), signal.SIGKILL)
+        process.wait(PATIENCE)
         process.stdout.close()
         process.stderr.close()
 
