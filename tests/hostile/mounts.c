@@ -116,12 +116,13 @@ static void uncover(char **argv)
 	static const char *const places[] = {"/proc/sys", "/proc", "/sys", "/dev/pts", "/dev", "/"};
 	unsigned taken = 0;
 	for (unsigned round = 0; round < 4; round++)
-		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++)
+		for (size_t i = 0; i < sizeof(places) / sizeof(*places); i++) {
 			taken += umount2(places[i], MNT_DETACH) == 0;
+			if (access(argv[0], F_OK) == 0)
+				won("%s is below %s", argv[0], places[i]);
+		}
 	if (!taken)
 		lost("umount: %s", strerror(errno));
-	if (access(argv[0], F_OK) == 0)
-		won("%s is below %u mounts", argv[0], taken);
 	for (int i = 0; i < 64; i++)
 		if (chdir("..") < 0)
 			break;
