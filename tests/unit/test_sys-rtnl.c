@@ -152,12 +152,12 @@ static void jail_wait(struct jail *j)
 /* What net_inside does in a jail: addresses as /32 and /128, a gateway on no network of its own. */
 static void inside(const char *a4, const char *a6)
 {
-	struct nl in;
+	struct nl in, watch;
 	struct nl_batch b = {0};
 	struct ng_err e;
 	struct ipnet n4, n6, all4, all6;
 	struct ip gw4, gw6;
-	CHECK(nl_open(&in, NETLINK_ROUTE) == 0);
+	CHECK(nl_open(&in, NETLINK_ROUTE) == 0 && rtnl_watch(&watch) == 0);
 	CHECK(ipnet_parse(a4, &n4) == 0 && ipnet_parse(a6, &n6) == 0);
 	CHECK(ipnet_parse("0.0.0.0/0", &all4) == 0 && ipnet_parse("::/0", &all6) == 0);
 	CHECK(ip_parse("10.100.0.1", &gw4) == 0 && ip_parse("fd00:100::1", &gw6) == 0);
@@ -173,15 +173,20 @@ static void inside(const char *a4, const char *a6)
 		fprintf(stderr, "message %u: %s\n", failed, e.text);
 		_exit(1);
 	}
+	CHECK(rtnl_wait_local(&watch, &in, &n6.addr, &e) == 0);
 	nl_batch_done(&b);
+	nl_close(&watch);
 	nl_close(&in);
 }
 
+static int ready[2], go[2];
+
 static void client(void)
 {
-	char reply[64];
+	char c, reply[64];
 	inside("10.100.0.2/32", "fd00:100::2/128");
 	CHECK(if_nametoindex("eth0") == 2);
+	CHECK(write(ready[1], "x", 1) == 1 && read(go[0], &c, 1) == 1);
 	/* The gateway, which is on another link of the host, and the neighbour behind it. */
 	ask_once(AF_INET, "10.100.0.1", "hello", reply, sizeof reply);
 	CHECK(strcmp(reply, "10.100.0.2") == 0);
@@ -192,8 +197,6 @@ static void client(void)
 	ask_once(AF_INET6, "fd00:100::3", "hello", reply, sizeof reply);
 	CHECK(strcmp(reply, "fd00:100::2") == 0);
 }
-
-static int ready[2];
 
 static void server(void)
 {
@@ -238,9 +241,13 @@ static void bridge_with_addresses(void)
 	rtnl_set_up(&batch, 1);
 	commit();
 	int index = link_index("lo100");
+	struct nl watch;
+	assert_int_equal(rtnl_watch(&watch), 0);
 	rtnl_add_address(&batch, index, &n4);
 	rtnl_add_address(&batch, index, &n6);
 	commit();
+	assert_int_equal(rtnl_wait_local(&watch, &nl, &n6.addr, &err), 0);
+	nl_close(&watch);
 }
 
 static void test_routed_pairs_carry_both_families(void **state)
@@ -250,11 +257,20 @@ static void test_routed_pairs_carry_both_families(void **state)
 	assert_int_equal(fd_put(AT_FDCWD, "/proc/sys/net/ipv6/conf/all/forwarding", "1"), 0);
 	bridge_with_addresses();
 	assert_int_equal(pipe2(ready, O_CLOEXEC), 0);
+	assert_int_equal(pipe2(go, O_CLOEXEC), 0);
 	struct jail a = jail(client), b = jail(server);
 	attach("ng1", 1001, &a, "10.100.0.2/32", "fd00:100::2/128");
 	attach("ng2", 1002, &b, "10.100.0.3/32", "fd00:100::3/128");
 
+	char c;
+	jail_wake(&b);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+	jail_wake(&a);
+	assert_int_equal(read(ready[0], &c, 1), 1);
+
+	/* The question also makes the kernel let the host's end send, now that the other is up. */
 	struct rtnl_link l;
+	assert_int_equal(rtnl_get_link(&nl, "ng2", &l, &err), 0);
 	assert_int_equal(rtnl_get_link(&nl, "ng1", &l, &err), 0);
 	assert_int_equal(l.index, 1001);
 	assert_int_equal(l.group, RTNL_GROUP);
@@ -264,10 +280,7 @@ static void test_routed_pairs_carry_both_families(void **state)
 	assert_true(l.flags & IFF_NOARP && l.flags & IFF_UP);
 
 	int fd4 = listener(AF_INET), fd6 = listener(AF_INET6);
-	char c;
-	jail_wake(&b);
-	assert_int_equal(read(ready[0], &c, 1), 1);
-	jail_wake(&a);
+	assert_int_equal(write(go[1], "x", 1), 1);
 	serve(fd4, 1);
 	serve(fd6, 1);
 	jail_wait(&a);
