@@ -155,10 +155,8 @@ int hook_host(const struct hook *h, int *pidfd, struct ng_err *err)
 /* The jail's root directory, as the host sees it. */
 static int open_root(const struct record *r, struct ng_err *err)
 {
-	char path[32];
-	snprintf(path, sizeof(path), "/proc/%d/root", (int)r->pid);
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "the jail's root") : fd;
+	int fd = pid_open_root(r->pid, r->pid_started);
+	return fd < 0 ? err_sys(err, fd, "the jail's root") : fd;
 }
 
 char *hook_rc_advice(const struct record *r, const char *command)

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "conf/files.h"
+#include "sys/fd.h"
 #include "sys/path.h"
 
 #define APPEND (O_WRONLY | O_APPEND | O_CREAT | O_NOCTTY | O_CLOEXEC | O_NONBLOCK)
@@ -38,6 +39,7 @@ struct log log_of_record(const struct record *r, const char *root)
 			     r->name, r->path);
 	l.root = root;
 	l.pid = r->dead ? 0 : r->pid;
+	l.started = r->pid_started;
 	l.slot = r->slot;
 	return l;
 }
@@ -50,6 +52,7 @@ struct log log_of_conf(const struct conf_jail *j, const struct record *r, const 
 	    place(conf_string(j, P_EXEC_CONSOLELOG), services > 0, j->name, conf_string(j, P_PATH));
 	l.root = root;
 	l.pid = r ? r->pid : 0;
+	l.started = r ? r->pid_started : 0;
 	l.slot = r ? r->slot : SLOT_NONE;
 	return l;
 }
@@ -60,22 +63,42 @@ void log_done(struct log *l)
 	*l = (struct log){0};
 }
 
+static const char *name_of(const struct log *l)
+{
+	return strrchr(l->path, '/') + 1;
+}
+
 /* ---- the jail's own tree ---- */
 
 /* As its processes see it, or, while it does not run, as it lies on the disk. */
 static int open_tree(const struct log *l, struct ng_err *err)
 {
-	autofree char *path = NULL;
+	int fd;
 	if (l->pid) {
-		struct str b = {0};
-		str_addf(&b, "/proc/%d/root", (int)l->pid);
-		path = str_take(&b);
+		fd = pid_open_root(l->pid, l->started);
 	} else {
 		autofree char *tree = mem_strndup(l->path, l->inside);
-		path = files_path(l->root, tree);
+		autofree char *path = files_path(l->root, tree);
+		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+		fd = fd < 0 ? -errno : fd;
 	}
-	int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	return fd < 0 ? err_sys(err, errno, "the jail's root") : fd;
+	return fd < 0 ? err_sys(err, fd, "the jail's root") : fd;
+}
+
+/* The host's folder that the log is in. One that somebody chose may be where a jail can write: there
+ * no link is followed, nor is the log itself ever one. */
+static int open_folder(const struct log *l, struct ng_err *err)
+{
+	autofree char *folder = mem_strndup(l->path, (size_t)(strrchr(l->path, '/') - l->path) + 1);
+	autofree char *path = files_path(l->root, folder);
+	const int flags = O_PATH | O_DIRECTORY | O_CLOEXEC;
+	int fd = l->chosen ? path_open_host(path, flags, 0) : open(path, flags);
+	/* The file that nobody chose must not be what keeps a jail from starting. */
+	if (fd < 0 && !l->chosen && errno == ENOENT && file_mkdirs(path, 0755) == 0)
+		fd = open(path, flags);
+	if (fd < 0)
+		return err_sys(err, l->chosen ? fd : errno, "exec.consolelog: %s", path);
+	return fd;
 }
 
 /* A running jail's tree knows no other ids than its own. */
@@ -116,48 +139,41 @@ int log_open_append(const struct log *l, bool service, struct ng_err *err)
 		return -1;
 	if (l->inside)
 		return open_inside(l, err);
-	autofree char *path = files_path(l->root, l->path);
-	int fd = open(path, APPEND, 0666);
-	/* The file that nobody chose must not be what keeps a jail from starting. */
-	if (fd < 0 && errno == ENOENT && !l->chosen) {
-		autofree char *folder = files_path(l->root, "/var/log");
-		(void)!file_mkdirs(folder, 0755);
-		fd = open(path, APPEND, 0666);
-	}
-	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", path) : fd;
+	autoclose int folder = open_folder(l, err);
+	if (folder < 0)
+		return folder;
+	int fd = openat(folder, name_of(l), APPEND | O_NOFOLLOW, 0666);
+	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", l->path) : fd;
 }
 
 void log_rotate(const struct log *l)
 {
+	struct ng_err none = {0};
 	struct stat st;
 	if (!l->path || l->inside)
 		return;
-	autofree char *path = files_path(l->root, l->path);
-	if (lstat(path, &st) < 0 || !S_ISREG(st.st_mode) || st.st_size <= LOG_ROTATE)
+	autoclose int folder = open_folder(l, &none);
+	if (folder < 0 || fstatat(folder, name_of(l), &st, AT_SYMLINK_NOFOLLOW) < 0 ||
+	    !S_ISREG(st.st_mode) || st.st_size <= LOG_ROTATE)
 		return;
 	struct str old autodone(str_done) = {0};
-	str_addf(&old, "%s.old", path);
-	(void)!rename(path, old.s);
+	str_addf(&old, "%s.old", name_of(l));
+	(void)!renameat(folder, name_of(l), folder, old.s);
 }
 
 /* ---- to read ---- */
 
 int log_open_folder(const struct log *l, const char **name, struct ng_err *err)
 {
-	const char *slash = strrchr(l->path, '/');
-	autofree char *folder = mem_strndup(l->path, (size_t)(slash - l->path) + 1);
-	int fd;
-	*name = slash + 1;
-	if (!l->inside) {
-		autofree char *path = files_path(l->root, folder);
-		fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
-		return fd < 0 ? err_sys(err, errno, "%s", path) : fd;
-	}
+	*name = name_of(l);
+	if (!l->inside)
+		return open_folder(l, err);
+	autofree char *folder = mem_strndup(l->path, (size_t)(*name - l->path));
 	autoclose int tree = open_tree(l, err);
 	if (tree < 0)
 		return tree;
 	become(l);
-	fd = path_open_nolink(tree, folder + l->inside, O_PATH | O_DIRECTORY, 0);
+	int fd = path_open_nolink(tree, folder + l->inside, O_PATH | O_DIRECTORY, 0);
 	return_to_root();
 	return fd < 0 ? err_sys(err, fd, "%s in the jail", folder + l->inside) : fd;
 }
@@ -166,7 +182,7 @@ int log_open_read(const struct log *l, int folder, const char *name, struct ng_e
 {
 	struct stat st;
 	become(l);
-	autoclose int fd = openat(folder, name, READ | (l->inside ? O_NOFOLLOW : 0));
+	autoclose int fd = openat(folder, name, READ | O_NOFOLLOW);
 	int rc = fd < 0 ? -errno : 0;
 	return_to_root();
 	if (rc < 0)

@@ -17,6 +17,7 @@ struct log {
 	bool chosen; /* by exec.consolelog */
 	size_t inside;    /* > 0: of the path, the first so many bytes are the jail's */
 	pid_t pid;        /* the jail's PID 1; 0: it does not run */
+	uint64_t started; /* and when it did */
 	uint32_t slot;    /* its ids, while it runs */
 	const char *root; /* the -R prefix; not owned */
 };

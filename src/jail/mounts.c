@@ -3,9 +3,11 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include "base/mem.h"
 #include "net/net.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
+#include "sys/path.h"
 
 void mounts_done(struct mounts *m)
 {
@@ -28,12 +30,29 @@ void mounts_done(struct mounts *m)
 
 /* ---- detached mounts ---- */
 
+/* Part of the path may be another jail's, or this one's from another mount: a link put there must
+ * not choose what of the host is mounted. */
+static int open_source(const char *path, struct ng_err *err)
+{
+	int fd = path_open_host(path, O_PATH, 0);
+	if (fd != -ELOOP)
+		return fd < 0 ? err_sys(err, fd, "%s", path) : fd;
+	autofree char *real = realpath(path, NULL);
+	return err_set(err, ELOOP,
+		       "%s is reached by a symbolic link, which whoever can write there may turn "
+		       "elsewhere; it leads to %s: if that is meant, write that",
+		       path, real ? real : "nothing");
+}
+
 /* Copies a tree and maps its owners. What is mounted below comes along: on FreeBSD a jail sees all
  * that is below its path. A file system among it that cannot map owners shows them as nobody. */
 static int clone_mapped(struct mounts *m, const char *path, bool recursive, unsigned attr,
 			int userns, struct ng_err *err)
 {
-	autoclose int fd = mount_clone(AT_FDCWD, path, recursive);
+	autoclose int from = open_source(path, err);
+	if (from < 0)
+		return from;
+	autoclose int fd = mount_clone(from, "", recursive);
 	if (fd < 0)
 		return err_sys(err, fd, "%s", path);
 	int rc = mount_restrict(fd, attr, recursive);
@@ -103,7 +122,10 @@ static int prepare_line(struct mounts *m, struct mount_line *l, int userns, stru
 		strv_addf(&m->notes,
 			  "%s: the file system of %s cannot map owners: they show as nobody",
 			  l->what, l->source);
-		l->fd = mount_clone(AT_FDCWD, l->source, false);
+		autoclose int from = open_source(l->source, err);
+		if (from < 0)
+			return err_prefix(err, "%s", l->what);
+		l->fd = mount_clone(from, "", false);
 		int rc = l->fd < 0 ? l->fd : mount_restrict(l->fd, l->attr, false);
 		return rc < 0 ? err_sys(err, rc, "%s: %s", l->what, l->source) : 0;
 	}

@@ -214,3 +214,18 @@ int pid_start_time(pid_t pid, uint64_t *ticks)
 	*ticks = start;
 	return 0;
 }
+
+int pid_open_root(pid_t pid, uint64_t started)
+{
+	char path[32];
+	uint64_t now;
+	snprintf(path, sizeof path, "/proc/%d/root", (int)pid);
+	autoclose int fd = open(path, O_PATH | O_DIRECTORY | O_CLOEXEC);
+	if (fd < 0)
+		return -errno;
+	/* If it is alive now, it was when we opened. */
+	int r = pid_start_time(pid, &now);
+	if (r == 0 && now != started)
+		r = -ESRCH;
+	return r < 0 ? r : take_fd(&fd);
+}

@@ -37,5 +37,8 @@ int pidfd_signal(int pidfd, int sig);
 /* When the process started, in clock ticks since boot (/proc/PID/stat, field 22): with the pid it
  * names a process for ever. -ESRCH where it is gone or a zombie. */
 int pid_start_time(pid_t pid, uint64_t *ticks) MUST_CHECK;
+/* The root directory (O_PATH) of the process that started then; -ESRCH where its number is another's
+ * by now, whose root is not to be mistaken for its own. */
+int pid_open_root(pid_t pid, uint64_t started) MUST_CHECK;
 
 #endif

@@ -12,6 +12,8 @@
 int path_open(int root, const char *path, int flags, mode_t mode) MUST_CHECK;
 /* The same but any symbolic link on the way is -ELOOP (FreeBSD's rule for mount points). */
 int path_open_nolink(int root, const char *path, int flags, mode_t mode) MUST_CHECK;
+/* A path of the host's own, absolute, where a stranger may have part of it: -ELOOP as above. */
+int path_open_host(const char *path, int flags, mode_t mode) MUST_CHECK;
 /* Opens a directory, making it and its missing parents (their mode is subject to the umask). */
 int path_open_dirs(int root, const char *path, mode_t mode) MUST_CHECK;
 /* Writes a file anew: a temporary beside it, renamed over it (over the link, where the last part is

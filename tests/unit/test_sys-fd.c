@@ -249,12 +249,26 @@ static void test_start_time_of_an_oddly_named_process(void **state)
 	close(ends[1]);
 }
 
+static void test_root_of_a_process(void **state)
+{
+	(void)state;
+	uint64_t started;
+	struct stat own, root;
+	assert_int_equal(pid_start_time(getpid(), &started), 0);
+	autoclose int fd = pid_open_root(getpid(), started);
+	assert_true(fd >= 0 && fstat(fd, &own) == 0 && stat("/", &root) == 0);
+	assert_true(own.st_ino == root.st_ino && own.st_dev == root.st_dev);
+	/* The number of another one by now. */
+	assert_int_equal(pid_open_root(getpid(), started - 1), -ESRCH);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(test_put_and_get),
 	    cmocka_unit_test(test_write_all_to_a_full_pipe),
 	    cmocka_unit_test(test_close_from),
+	    cmocka_unit_test(test_root_of_a_process),
 	    cmocka_unit_test(test_sockets_at_any_depth),
 	    cmocka_unit_test(test_descriptors_travel),
 	    cmocka_unit_test(test_pidfd),
