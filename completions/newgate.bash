@@ -142,6 +142,7 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_configured)"
 		fi
 		;;
+	init) _newgate_offer '-n' ;;
 	check)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-v --json'

@@ -51,6 +51,7 @@ complete -c newgate -n '__newgate_is template create' -l from -r -a 'busybox deb
 complete -c newgate -n '__newgate_is template list' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is template destroy' -f -a '(__newgate_templates)'
 complete -c newgate -n '__newgate_is clone' -f -a '(__newgate_templates; __newgate_configured)'
+complete -c newgate -n '__newgate_is init' -f -s n -d 'Only tell'
 complete -c newgate -n '__newgate_is check' -s v -d 'Parameters in use too'
 complete -c newgate -n '__newgate_is check' -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is check' -F

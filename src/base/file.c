@@ -90,7 +90,9 @@ static int fill(int fd, const void *data, size_t len, mode_t mode)
 	return 0;
 }
 
-int file_replace(const char *path, const void *data, size_t len, mode_t mode)
+/* Written beside it, then put in its place in one step by `place`. */
+static int write_beside(const char *path, const void *data, size_t len, mode_t mode,
+			int (*place)(const char *temp, const char *path))
 {
 	autofree char *folder = folder_of(path);
 	autodone(str_done) struct str temp = {0};
@@ -100,13 +102,21 @@ int file_replace(const char *path, const void *data, size_t len, mode_t mode)
 	if (fd < 0)
 		return -errno;
 	int r = fill(fd, data, len, mode);
-	if (r == 0 && rename(temp.s, path) < 0)
+	if (r == 0 && place(temp.s, path) < 0)
 		r = -errno;
-	if (r < 0) {
+	if (r < 0 || place != rename)
 		unlink(temp.s);
-		return r;
-	}
-	return sync_folder(folder);
+	return r < 0 ? r : sync_folder(folder);
+}
+
+int file_replace(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return write_beside(path, data, len, mode, rename);
+}
+
+int file_create(const char *path, const void *data, size_t len, mode_t mode)
+{
+	return write_beside(path, data, len, mode, link);
 }
 
 static int make_one(const char *path, mode_t mode)

@@ -236,7 +236,8 @@ static void print_summary(const struct check *k)
 	size_t faults = d->errors - d->repeated;
 
 	if (!k->jails && !d->n && k->everything) {
-		puts("no jail is configured; `newgate create NAME` makes one");
+		puts(k->files ? "no jail is configured; `newgate create NAME` makes one"
+			      : "nothing is configured; `newgate init` writes the first files");
 		return;
 	}
 	printf("%zu jail%s in %zu file%s: ", k->jails, plural(k->jails), k->files,

@@ -18,10 +18,7 @@ void not_examined(struct doctor *d, const struct ng_err *err);
 bool proc_read(const struct doctor *d, const char *path, char *buf, size_t size);
 bool proc_number(const struct doctor *d, const char *path, uint64_t *out);
 
-/* The interface by which the host reaches the internet: false where it does not. */
-bool outside_link(struct doctor *d, int family, struct rtnl_link *out);
-
-/* Has some jail (configured or running) an address of that family? A redirect? */
+/* Has some jail (configured or running) an address of that family? */
 bool has_family(const struct doctor *d, int family);
 
 /* The checks, a file each group. */

@@ -138,30 +138,6 @@ bool proc_number(const struct doctor *d, const char *path, uint64_t *out)
 	return proc_read(d, path, text, sizeof text) && num_u64(text, 0, UINT64_MAX, out) == 0;
 }
 
-static int by_index(const struct rtnl_link *l, void *arg)
-{
-	struct rtnl_link *want = arg;
-	if (l->index != want->index)
-		return 0;
-	*want = *l;
-	return 1;
-}
-
-bool outside_link(struct doctor *d, int family, struct rtnl_link *out)
-{
-	/* Addresses of the documentation ranges: only the route to them is asked for. */
-	struct ip somewhere = family == AF_INET
-				  ? (struct ip){AF_INET, {198, 51, 100, 1}}
-				  : (struct ip){AF_INET6, {0x20, 0x01, 0x0d, 0xb8, [15] = 1}};
-	struct rtnl_route route;
-	struct ng_err none = {0};
-	struct nl *nl = &d->gather->net.route;
-	if (rtnl_lookup(nl, &somewhere, &route, &none) < 0)
-		return false;
-	*out = (struct rtnl_link){.index = route.index};
-	return rtnl_each_link(nl, by_index, out, &none) == 1 && !str_eq(out->name, "lo");
-}
-
 bool has_family(const struct doctor *d, int family)
 {
 	enum param_id id = family == AF_INET ? P_IP4_ADDR : P_IP6_ADDR;

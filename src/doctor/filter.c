@@ -206,7 +206,7 @@ void check_filter(struct doctor *d)
 	for (size_t f = 0; f < ARRAY_SIZE(families); f++) {
 		struct traffic t[KINDS];
 		struct rtnl_link outside;
-		bool known = outside_link(d, families[f], &outside);
+		bool known = net_outside(&d->gather->net, families[f], &outside);
 		/* Without any jail yet: what the first one will meet. */
 		if (families[f] == AF_INET6 && !has_family(d, AF_INET6))
 			continue;

@@ -109,7 +109,7 @@ void check_reverse_path(struct doctor *d)
 	struct rtnl_link outside;
 	char ifname[IFNAMSIZ];
 
-	if (!outside_link(d, AF_INET, &outside))
+	if (!net_outside(&d->gather->net, AF_INET, &outside))
 		return;
 	for (size_t i = 0; i < h->naddrs; i++) {
 		const struct host_address *a = &h->addr[i];
@@ -154,7 +154,8 @@ void check_mtu(struct doctor *d)
 	struct rtnl_link outside;
 	struct ng_err err = {0};
 	struct finding *f;
-	if (!outside_link(d, AF_INET, &outside) && !outside_link(d, AF_INET6, &outside))
+	if (!net_outside(&d->gather->net, AF_INET, &outside) &&
+	    !net_outside(&d->gather->net, AF_INET6, &outside))
 		return;
 	struct mtus m = {d->gather, outside.mtu, {0}};
 	if (rtnl_each_link(&d->gather->net.route, compare_mtu, &m, &err) < 0)

@@ -20,30 +20,17 @@ static const uint8_t pair_mac[6] = {0x02, 'n', 'g', 0, 0, 1};
 
 /* --- opening --- */
 
-/* How large packets can be on the way out. */
-static int outside_mtu(struct net *n, struct ng_err *err)
+/* Addresses of the documentation ranges: only the route to them is asked for. */
+bool net_outside(struct net *n, int family, struct rtnl_link *out)
 {
-	static const char *const somewhere[] = {"192.0.2.1", "2001:db8::1"};
+	const char *somewhere = family == AF_INET ? "192.0.2.1" : "2001:db8:ffff::1";
 	struct rtnl_route route;
-	struct rtnl_link link;
+	struct ng_err none = {0};
 	char ifname[IFNAMSIZ];
-
-	for (size_t i = 0; i < ARRAY_SIZE(somewhere); i++) {
-		struct ng_err unreachable = {0};
-		struct ip ip;
-		if (ip_parse(somewhere[i], &ip) < 0 ||
-		    rtnl_lookup(&n->route, &ip, &route, &unreachable) < 0 ||
-		    !if_indextoname((unsigned)route.index, ifname))
-			continue;
-		int rc = rtnl_get_link(&n->route, ifname, &link, err);
-		if (rc < 0)
-			return rc;
-		if (!(link.flags & IFF_LOOPBACK)) {
-			n->mtu = link.mtu;
-			return 0;
-		}
-	}
-	return 0;
+	struct ip ip;
+	return ip_parse(somewhere, &ip) == 0 && rtnl_lookup(&n->route, &ip, &route, &none) == 0 &&
+	       if_indextoname((unsigned)route.index, ifname) &&
+	       rtnl_get_link(&n->route, ifname, out, &none) == 0 && !(out->flags & IFF_LOOPBACK);
 }
 
 int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_err *err)
@@ -56,10 +43,11 @@ int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_
 		err_sys(err, rc_, "netlink");
 	else
 		rc_ = range_open(n, rc, err);
-	if (rc_ == 0)
-		rc_ = outside_mtu(n, err);
+	struct rtnl_link outside;
 	if (rc_ < 0)
 		net_done(n);
+	else if (net_outside(n, AF_INET, &outside) || net_outside(n, AF_INET6, &outside))
+		n->mtu = outside.mtu;
 	return rc_;
 }
 

@@ -41,6 +41,9 @@ struct net {
 int net_open(struct net *n, struct state *s, const struct rcconf *rc,
 	     struct ng_err *err) MUST_CHECK;
 void net_done(struct net *n);
+/* The interface by which this host reaches the internet; false where it does not. */
+struct rtnl_link;
+bool net_outside(struct net *n, int family, struct rtnl_link *out);
 
 /* One jail's part, worked out from its configuration and the leases before anything is changed. */
 struct net_jail {

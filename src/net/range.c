@@ -260,11 +260,25 @@ static struct ipnet gateway_in(const struct ipnet *net, const struct ip *jail)
 	return gw;
 }
 
+int range_free(struct net *n, int family, struct ipnet *gw, struct ng_err *err)
+{
+	struct ipnet net;
+	int rc = 1;
+	for (unsigned nth = 0; rc == 1; nth++) {
+		if (!candidate(family, nth, &net))
+			return err_set(err, EADDRNOTAVAIL,
+				       "no private network is free on this host");
+		rc = network_taken(n, &net, err);
+	}
+	*gw = gateway_in(&net, NULL);
+	return rc;
+}
+
 /* Chooses a free network for the interface and writes it down, so that it is chosen once. */
 static int choose(struct net *n, struct net_range *r, int family, struct ng_err *err)
 {
 	struct leases *l = &n->host->leases;
-	struct ipnet net;
+	struct ipnet gw;
 	if (n->look)
 		return err_set(err, EAGAIN, "%s has no network yet", r->ifname);
 	int rc = leases_lock(l, err);
@@ -274,22 +288,17 @@ static int choose(struct net *n, struct net_range *r, int family, struct ng_err 
 	for (size_t i = 0; i < l->n; i++)
 		if (!l->v[i].jail && str_eq(l->v[i].ifname, r->ifname))
 			add_gateway(r, &l->v[i].net);
-	rc = 1;
-	for (unsigned nth = 0; !gateway_of(r, family) && rc == 1; nth++) {
-		if (!candidate(family, nth, &net)) {
-			rc = err_set(err, EADDRNOTAVAIL,
-				     "no private network is free on this host; name one in "
-				     "rc.conf: ifconfig_%s=\"inet ADDRESS netmask MASK\"",
-				     r->ifname);
-			break;
-		}
-		rc = network_taken(n, &net, err);
-		if (rc == 0) {
-			struct ipnet gw = gateway_in(&net, NULL);
+	if (!gateway_of(r, family)) {
+		rc = range_free(n, family, &gw, err);
+		if (rc < 0)
+			err_set(
+			    err, -rc,
+			    "%s; name one in rc.conf: ifconfig_%s=\"inet ADDRESS netmask MASK\"",
+			    err->text, r->ifname);
+		else
 			rc = leases_add(l, NULL, r->ifname, &gw, err);
-			if (rc == 0)
-				add_gateway(r, &gw);
-		}
+		if (rc == 0)
+			add_gateway(r, &gw);
 	}
 	leases_unlock(l);
 	return rc < 0 ? rc : 0;

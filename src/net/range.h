@@ -49,6 +49,9 @@ int range_place(struct net *n, const char *ifname, const struct ip *ip, int len,
 /* The jail's nth address by lease on that network, the next free one where it has none yet. */
 int range_lease(struct net *n, const struct range_place *place, const char *jail, unsigned nth,
 		struct ip *out, struct ng_err *err) MUST_CHECK;
+/* A private network that nothing on this host uses, as the address of its gateway; nothing is written
+ * down. */
+int range_free(struct net *n, int family, struct ipnet *gw, struct ng_err *err) MUST_CHECK;
 /* The index of the interface that has this very address, or 0. */
 int range_host_has(const struct net *n, const struct ip *ip);
 

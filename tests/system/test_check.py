@@ -13,6 +13,8 @@ def check(vps, *args, status=0, **options):
 
 
 def test_all_is_well(vps):
+    assert check(vps) == ["nothing is configured; `newgate init` writes the first files"]
+    vps.write("/etc/jail.conf", "persist;\n")
     assert check(vps) == ["no jail is configured; `newgate create NAME` makes one"]
     vps.busybox("/var/jails/web")
     vps.write("/etc/jail.conf", 'web { path = "/var/jails/web"; persist; }\n')

@@ -261,12 +261,12 @@ def test_forwarding(vps):
 
 def test_reverse_path(vps):
     link(vps, "eth1")
-    vps.run("ip", "address", "add", "192.0.2.10/24", "dev", "eth1")
+    vps.run("ip", "address", "add", "198.18.5.10/24", "dev", "eth1")
     vps.run("sysctl", "-qw", "net.ipv4.conf.eth1.rp_filter=2")
     assert doctor(vps, "reverse-path", 0) == []
     vps.run("sysctl", "-qw", "net.ipv4.conf.eth1.rp_filter=1", "net.ipv4.conf.all.rp_filter=0")
     [f] = doctor(vps, "reverse-path", 2)
-    assert f["what"] == "eth1 drops what comes from the internet to 192.0.2.10"
+    assert f["what"] == "eth1 drops what comes from the internet to 198.18.5.10"
     vps.run("sh", "-c", f["fix"][0])
     assert doctor(vps, "reverse-path", 0) == []
 
