@@ -20,8 +20,8 @@ def jail(vps, request):
 
 
 def private(script):
-    """A shell on the VPS in a mount namespace of its own."""
-    return ["unshare", "-m", "sh", "-ec", script + '\nexec "$0" "$@"']
+    """A shell on the VPS in a mount namespace of its own. The script may hide where the attack lies."""
+    return ["unshare", "-m", "sh", "-ec", f'exec 9<"$0"; {script}\nexec /proc/self/fd/9 "$@"']
 
 
 def test_read_only_stays_read_only(vps, jail):

@@ -315,10 +315,15 @@ def ups(vps):
 
 
 def waiter(vps):
-    """The process that waits for a word: the last of them, in a session of its own."""
-    pid = max(ups(vps))
-    assert (vps.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[3] == str(pid)
-    return pid
+    """The process that waits for a word: the last one in a session of its own. Beside it there may be
+    one that only closes a socket."""
+    def session(pid):
+        try:
+            return int((vps.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[3])
+        except (FileNotFoundError, ProcessLookupError):
+            return None
+
+    return max(pid for pid in ups(vps) if session(pid) == pid)
 
 
 def is_as_before(vps):
