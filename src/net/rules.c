@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include "base/mem.h"
+#include "base/num.h"
 #include "net/elem.h"
 #include "net/range.h"
 #include "net/rules_nft.h" /* rules_nft[]: the bytes of rules.nft */
@@ -35,6 +36,22 @@ static void add_networks(struct str *out, const struct strv *made)
 static void add_transit(struct str *out, const char *family)
 {
 	str_addf(out, "add rule inet " NFT_TABLE " transit meta nfproto %s drop\n", family);
+}
+
+/* rules.nft says why: a quarter of what the host tracks, in buckets of 64. */
+static void add_crowd(struct str *out)
+{
+	char text[32];
+	uint32_t most;
+	if (fd_get(AT_FDCWD, "/proc/sys/net/netfilter/nf_conntrack_max", text, sizeof text) < 0)
+		*text = '\0';
+	text[strcspn(text, "\n")] = '\0';
+	if (num_u32(text, 256, 1 << 24, &most) < 0)
+		most = 1 << 16; /* of a host with a gigabyte or more */
+	str_addf(out,
+		 "add rule inet " NFT_TABLE " crowd "
+		 "add @tracked { iif . numgen random mod %u ct count over 64 } goto deny\n",
+		 most / 4 / 64);
 }
 
 /* FNV-1a. Who wants to deceive us about our own table is root already. */
@@ -85,6 +102,7 @@ static void make_rules(const struct rules_facts *f, struct str *rules,
 {
 	str_addn(rules, rules_nft, sizeof rules_nft);
 	add_networks(rules, f->made);
+	add_crowd(rules);
 	if (f->drop4)
 		add_transit(rules, "ipv4");
 	if (f->drop6)
@@ -111,24 +129,35 @@ static void note_loaded(struct net *n, const char *fingerprint)
 		unlinkat(n->state->dir, LOADED, 0);
 }
 
+static int load_and_note(struct net *n, const struct str *rules, const char *want,
+			 struct ng_err *err)
+{
+	*err = (struct ng_err){0};
+	int rc = load(n, want, str_text(rules), err);
+	if (rc == 0)
+		note_loaded(n, want);
+	return rc;
+}
+
 int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct ng_err *err)
 {
-	struct str rules = {0};
+	struct str rules autodone(str_done) = {0}, again autodone(str_done) = {0};
 	char want[FINGERPRINT], have[128];
 
 	make_rules(f, &rules, want);
 	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
-	if (rc == -ENOENT || (rc >= 0 && (*loaded || !str_eq(have, want)))) {
-		*err = (struct ng_err){0};
-		rc = load(n, want, str_text(&rules), err);
-		*loaded = rc == 0;
-		if (*loaded)
-			note_loaded(n, want);
-	} else {
-		*loaded = false;
-	}
-	str_done(&rules);
-	return rc < 0 ? rc : 0;
+	if (rc >= 0 && !*loaded && str_eq(have, want))
+		return 0;
+	*loaded = false;
+	if (rc < 0 && rc != -ENOENT)
+		return rc;
+	rc = load_and_note(n, &rules, want, err);
+	*loaded = rc == 0;
+	/* The first table of all may have brought connection tracking into the kernel, and with it
+	 * how many there can be. */
+	memcpy(have, want, sizeof want);
+	make_rules(f, &again, want);
+	return rc < 0 || str_eq(have, want) ? rc : load_and_note(n, &again, want, err);
 }
 
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, struct ng_err *err)

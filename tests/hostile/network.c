@@ -226,6 +226,22 @@ static void key(char **argv)
 	lost("no key: %s", strerror(errno));
 }
 
+/* session COMMAND …: on the host, with a session keyring of its own; addkey NAME: puts one there. */
+static void session(char **argv)
+{
+	if (syscall(SYS_keyctl, 1 /* KEYCTL_JOIN_SESSION_KEYRING */, NULL) < 0)
+		broken("a session keyring");
+	execv(argv[0], argv);
+	broken("%s", argv[0]);
+}
+
+static void addkey(char **argv)
+{
+	if (syscall(SYS_add_key, "user", argv[0], "x", 1, -3 /* session */) < 0)
+		broken("add_key");
+	won("%s", argv[0]);
+}
+
 /* flows ADDRESS COUNT: so many connections at once; each packet is a new one for who tracks them.
  */
 static void flows(char **argv)
@@ -249,6 +265,9 @@ static void flows(char **argv)
 }
 
 const struct attack network_attacks[] = {
-    {"spoof", 3, spoof},       {"arp", 1, arp}, {"neighbour", 2, neighbour}, {"router", 1, router},
-    {"abstract", 1, abstract}, {"key", 1, key}, {"flows", 2, flows},         {0},
+    {"spoof", 3, spoof},         {"arp", 1, arp},
+    {"neighbour", 2, neighbour}, {"router", 1, router},
+    {"abstract", 1, abstract},   {"key", 1, key},
+    {"session", 1, session},     {"addkey", 1, addkey},
+    {"flows", 2, flows},         {0},
 };

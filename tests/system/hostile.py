@@ -5,7 +5,6 @@ import os
 import select
 import shutil
 import signal
-import subprocess
 
 import pytest
 
@@ -83,13 +82,13 @@ def as_user(uid):
     return ["setpriv", f"--reuid={uid}", f"--regid={uid}", "--clear-groups", "env"]
 
 
-def start(vps, name, *settings, root=None, network=False, env=None):
+def start(vps, name, *settings, root=None, ip4="disable", env=None):
     """A jail with a busybox root and the attack program."""
     path = root or arm(vps, f"/var/jails/{name}")
     assert path.exists()
     lines = [f'path = "/var/jails/{name}"', "persist", "mount.devfs", *settings]
-    if not network:
-        lines.append("ip4 = disable")
+    if ip4:
+        lines.append(f"ip4 = {ip4}")
     conf = vps.path("/etc/jail.conf")
     before = conf.read_text() if conf.exists() else ""
     vps.write("/etc/jail.conf", before + name + " { " + "; ".join(lines) + "; }\n")

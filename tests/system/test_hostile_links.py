@@ -136,8 +136,8 @@ def test_a_folder_swapped_while_it_is_mounted(vps, root):
     canary(vps)
     arm(vps, "/var/jails/other")
     vps.path("/var/jails/other/mnt").mkdir()
-    write_conf(vps, f"""other {{ path = "/var/jails/other"; persist; ip4 = disable; exec.start = "test ! -e /mnt/canary";
-        mount = "/srv/shared/x /var/jails/other/mnt nullfs rw"; }}\n""")
+    write_conf(vps, """other { path = "/var/jails/other"; persist; ip4 = disable; exec.start = "test ! -e /mnt/canary";
+        mount = "/srv/shared/x /var/jails/other/mnt nullfs rw"; }\n""")
     outcomes = set()
     with holding(vps.popen(ATTACK, "swap", shared / "x", vps.root, "x", 1 << 30)):
         for _ in range(30):

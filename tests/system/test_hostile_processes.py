@@ -2,9 +2,6 @@
 own PID 1."""
 
 import subprocess
-import time
-
-import subprocess
 
 import pytest
 

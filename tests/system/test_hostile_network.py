@@ -1,0 +1,152 @@
+"""The root of a jail on the network: sources that are not his, frames below the internet protocol,
+everything that there is of connections; sockets and keys that are not on it."""
+
+import contextlib
+import socket
+
+import pytest
+
+from hostile import ATTACK, attack, outside, start
+from vps import PATIENCE
+
+NETWORK = """
+cloned_interfaces="lo100"
+ifconfig_lo100_alias0="inet 10.100.0.1 netmask 255.255.255.0"
+ifconfig_lo100_alias1="inet6 fd00:100::1 prefixlen 64"
+"""
+ALL_THERE_IS = ["allow.raw_sockets", "allow.routing", "allow.socket_af", "vnet"]
+
+
+def network_jail(vps, name, n, *settings):
+    vps.write("/etc/rc.conf", NETWORK)
+    return start(vps, name, 'interface = "lo100"', f"ip4.addr = 10.100.0.{n}", f'ip6.addr = "fd00:100::{n}"',
+                 *settings, ip4=None)
+
+
+@pytest.fixture
+def jail(vps):
+    return network_jail(vps, "evil", 2, *ALL_THERE_IS)
+
+
+@contextlib.contextmanager
+def without(vps, chain, jail):
+    """One chain of the table empty, and the kernel's own look at sources off."""
+    vps.run("nft", "flush", "chain", "inet", "newgate", chain)
+    vps.run("sh", "-c", "for f in all default eth0 $0; do echo 0 > /proc/sys/net/ipv4/conf/$f/rp_filter; done",
+            vps.record(jail.name)["link"])
+    yield
+
+
+def arrives(server, timeout):
+    server.settimeout(timeout)
+    try:
+        return server.recvfrom(64)
+    except TimeoutError:
+        return None
+
+
+SOURCES = [("10.100.0.3", "198.51.100.7"), ("203.0.113.77", "198.51.100.7"), ("10.100.0.1", "198.51.100.7"),
+           ("127.0.0.1", "198.51.100.7"), ("fd00:100::3", "2001:db8:51::7"), ("2001:db8::77", "2001:db8:51::7"),
+           ("fd00:100::1", "2001:db8:51::7")]
+
+
+@pytest.mark.parametrize("source,there", SOURCES)
+def test_only_its_own_addresses_leave(vps, jail, source, there):
+    server = vps.listen("internet", "udp", there, 7777)
+    own = "10.100.0.2" if "." in there else "fd00:100::2"
+    # Of the two, the one that comes last is let through: then the first was not.
+    assert attack(jail, "spoof", source, there, 7777).won  # it left the jail
+    assert attack(jail, "spoof", own, there, 7777).won
+    assert arrives(server, PATIENCE)[1][0] in ("203.0.113.10", "2001:db8::10")
+    assert arrives(server, 0.2) is None
+    if source in ("127.0.0.1", "10.100.0.1"):
+        return  # the host's own, in IPv4: the kernel knows better by itself
+    with without(vps, "guard", jail):
+        assert attack(jail, "spoof", source, there, 7777).won
+        assert arrives(server, PATIENCE)
+
+
+@pytest.mark.parametrize("source", ["10.100.0.3", "fd00:100::3"])
+def test_another_jail_is_not_deceived_about_who_speaks(vps, jail, source):
+    other = network_jail(vps, "other", 4, 'allow.connect = "internet"')
+    network_jail(vps, "friend", 3, 'allow.connect = "other"')
+    there = "10.100.0.4" if "." in source else "fd00:100::4"
+    server = vps.listen(other, "udp", there, 7777)
+    friend = vps.connect(vps.jail("friend"), "udp", there, 7777)
+    assert attack(jail, "spoof", source, there, 7777).won
+    friend.send(b"friend")
+    assert arrives(server, PATIENCE)[0] == b"friend"
+    assert arrives(server, 0.2) is None
+    with without(vps, "guard", jail):
+        assert attack(jail, "spoof", source, there, 7777).won
+        assert arrives(server, PATIENCE)[0].startswith(b"spoofed")
+
+
+def neighbours(vps):
+    return vps.run("ip", "neigh").stdout + vps.run("ip", "-6", "neigh").stdout
+
+
+def test_no_frame_changes_what_the_host_knows(vps, jail):
+    before = neighbours(vps), vps.run("ip", "-6", "route").stdout, vps.run("ip", "route").stdout
+    for address in ("10.100.0.1", "10.100.0.3", "203.0.113.1"):
+        assert attack(jail, "arp", address).won
+    for address in ("fd00:100::3", "2001:db8::1"):
+        assert attack(jail, "neighbour", "fe80::1", address).won
+        assert attack(jail, "neighbour", "fd00:100::2", address).won
+    assert attack(jail, "router", "fe80::1").won
+    # Behind those on the same way.
+    jail.run("ping", "-c", "1", "-W", "5", "10.100.0.1", status=None)
+    assert "65:76:69:6c" not in neighbours(vps)
+    assert (vps.run("ip", "-6", "route").stdout, vps.run("ip", "route").stdout) == before[1:]
+
+
+def test_frames_need_a_permission(vps):
+    plain = network_jail(vps, "plain", 2)
+    assert not attack(plain, "arp", "10.100.0.1").won
+    assert not attack(plain, "spoof", "10.100.0.2", "198.51.100.7", 7777).won
+
+
+def tracked(vps):
+    return int(vps.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
+
+
+def test_one_jail_has_a_quarter_of_the_connections(vps):
+    jail = network_jail(vps, "evil", 2)
+    other = network_jail(vps, "other", 3)
+    most = int(vps.run("cat", "/proc/sys/net/netfilter/nf_conntrack_max").stdout)
+    if most > 1 << 20:
+        pytest.skip("the host tracks so many that one jail cannot be seen to use them up")
+    # What comes in the internet's namespace goes nowhere: no answers.
+    vps.run_in("internet", "nft", "add table inet hole; add chain inet hole in { type filter hook input priority 0; }; "
+                                  "add rule inet hole in udp dport != 7777 drop")
+    vps.run("conntrack", "-F")
+    assert attack(jail, "flows", "198.51.100.7", most // 4 + 20000, timeout=120).won
+    assert most // 5 < tracked(vps) <= most // 4 + 100
+    server = vps.listen("internet", "tcp", "198.51.100.7", 7777)
+    assert vps.seen(other, "tcp", "198.51.100.7", 7777, server) == "203.0.113.10"
+    vps.run("nft", "flush", "chain", "inet", "newgate", "crowd")
+    assert attack(jail, "flows", "198.51.100.7", most // 4 + 20000, timeout=120).won
+    assert tracked(vps) > most // 4 + 10000
+
+
+def test_abstract_sockets_of_the_host(vps):
+    jail = start(vps, "evil")
+    with vps.within("vps"):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.closing(s):
+        # The name belongs to the network namespace that the socket was made in.
+        s.bind("\0newgate-canary")
+        s.listen(8)
+        assert not attack(jail, "abstract", "newgate-canary").won
+        assert outside(vps, "abstract", "newgate-canary").won
+
+
+def test_keys_of_the_host(vps):
+    jail = start(vps, "evil")
+    # On the session keyring of who calls jexec.
+    script = f"{ATTACK} addkey newgate-canary && exec jexec evil /bin/attack key newgate-canary"
+    session = [ATTACK, "session", "/bin/sh", "-ec"]
+    got = vps.run(*session, script, status=10)
+    assert "lost" in got.stdout
+    assert "won" in vps.run(*session, f"{ATTACK} addkey newgate-canary && {ATTACK} key newgate-canary").stdout
+    assert jail
