@@ -137,21 +137,6 @@ static void check_jail(struct check *k, const char *name)
 	check_log(k, &j);
 }
 
-/* jail_list names jails that are configured. */
-static void check_list(struct check *k, const char *const *names, size_t n)
-{
-	for (const char **name = k->rc.jail_list; name && *name; name++) {
-		if (conf_find(&k->conf, *name))
-			continue;
-		const char *near = str_nearest(*name, names, n);
-		diag_error(&k->diags, k->rc.jail_list_pos,
-			   "jail_list: no jail \"%s\" is configured%s%s%s", *name,
-			   near ? " (did you mean \""
-				: ": configure it, or take it out of the list",
-			   near ? near : "", near ? "\"?)" : "");
-	}
-}
-
 static void check_jails(struct check *k)
 {
 	autofree const char **names = conf_names(&k->conf, &k->jails);
@@ -166,7 +151,7 @@ static void check_jails(struct check *k)
 			count_used(k, names[i]);
 	}
 	if (k->everything)
-		check_list(k, names, k->jails);
+		(void)!conf_check_list(&k->conf, &k->rc, &k->diags);
 }
 
 /* ---- telling ---- */

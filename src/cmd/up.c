@@ -8,6 +8,7 @@
 #include "cmd/configured.h"
 #include "cmd/goback.h"
 #include "cmd/output.h"
+#include "conf/check.h"
 #include "run/confirm.h"
 #include "run/up.h"
 #include "sys/fd.h"
@@ -22,14 +23,9 @@ struct options {
 /* jail_list may only name what is configured. */
 static bool good_list(struct configured *c)
 {
-	bool good = true;
-	for (size_t i = 0; c->rc.jail_list && c->rc.jail_list[i]; i++)
-		if (!conf_find(&c->conf, c->rc.jail_list[i])) {
-			warn_msg("rc.conf: jail_list names \"%s\", which no file configures",
-				 c->rc.jail_list[i]);
-			good = false;
-		}
-	return good;
+	struct diags d autodone(diags_done) = {0};
+	(void)!conf_check_list(&c->conf, &c->rc, &d);
+	return tell_diags(&d, false);
 }
 
 static int print_plan(const struct up *u, bool json)

@@ -335,3 +335,21 @@ int conf_check_all(const struct conf *c, struct diags *d)
 	arena_done(&a.arena);
 	return d->errors == before ? 0 : -EINVAL;
 }
+
+int conf_check_list(const struct conf *c, const struct rcconf *rc, struct diags *d)
+{
+	unsigned before = d->errors;
+	size_t n = 0;
+	autofree const char **names = rc->jail_list ? conf_names(c, &n) : NULL;
+
+	for (const char **name = rc->jail_list; name && *name; name++) {
+		if (conf_find(c, *name))
+			continue;
+		const char *near = str_nearest(*name, names, n);
+		diag_error(
+		    d, rc->jail_list_pos, "jail_list: no jail \"%s\" is configured%s%s%s", *name,
+		    near ? " (did you mean \"" : ": configure it, or take it out of the list",
+		    near ? near : "", near ? "\"?)" : "");
+	}
+	return d->errors == before ? 0 : -EINVAL;
+}

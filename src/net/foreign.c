@@ -12,7 +12,8 @@
 #include "sys/program.h"
 #include "sys/rtnl.h"
 
-#define MAX_JUMPS 16 /* the kernel's own bound */
+#define MAX_JUMPS 16    /* the kernel's own bound */
+#define MAX_STEPS 50000 /* rules that one packet meets */
 
 /* ---- what is kept ---- */
 
@@ -330,6 +331,7 @@ struct way {
 	const struct foreign_packet *p;
 	struct foreign_answer *answer;
 	bool maybe; /* a rule before may have let it pass */
+	unsigned steps;
 };
 
 enum end { FALLS, ACCEPTED, DROPPED };
@@ -339,6 +341,10 @@ static enum end walk(struct way *w, const struct foreign_chain *c, bool sure, un
 	for (const struct foreign_rule *r = c->rule; r; r = r->next) {
 		enum match m = match_rule(w->p, r);
 		bool now = sure && m == YES;
+		if (++w->steps > MAX_STEPS) {
+			w->maybe = true;
+			return FALLS;
+		}
 		if (m == NO)
 			continue;
 		switch (r->action) {

@@ -119,7 +119,7 @@ def test_rc_conf_says_which_are_to_run(vps):
     got = vps.run("newgate", "up")
     assert got.stdout == "" and 'jail_enable is "NO"' in got.stderr
     vps.write("/etc/rc.conf", RC + 'jail_list="db nobody"\n')
-    assert "jail_list names \"nobody\"" in vps.run("newgate", "up", status=1).stderr
+    assert "jail_list: no jail \"nobody\" is configured" in vps.run("newgate", "up", status=1).stderr
 
 
 def test_a_fault_in_the_configuration_changes_nothing(two):
