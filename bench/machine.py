@@ -6,6 +6,7 @@ import ctypes
 import os
 import secrets
 import shutil
+import stat
 import subprocess
 import tempfile
 from pathlib import Path
@@ -77,6 +78,10 @@ class Machine:
                 run("mount", "-t", "tmpfs", "-o", "mode=755", "tmpfs", folder)
         for folder in ("/run/netns", "/run/lock", BASE / "bin", self.state):
             Path(folder).mkdir(parents=True)
+        # crun gives its standard input to the container's root: not the machine's /dev/null.
+        os.mknod(BASE / "null", 0o666 | stat.S_IFCHR, os.makedev(1, 3))
+        os.chmod(BASE / "null", 0o666)
+        run("mount", "--bind", BASE / "null", "/dev/null")
         self.add_root(self.ng)
         for name in ("newgate", "jail", "jls", "jexec"):
             (BASE / "bin" / name).symlink_to(self.build / "src" / "cmd" / "newgate")
