@@ -158,6 +158,13 @@ _newgate_verb() {
 		fi
 		;;
 	confirm) _newgate_offer '--back' ;;
+	explain)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--json'
+		else
+			_newgate_offer "$(_newgate_configured) internet host"
+		fi
+		;;
 	down)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-v'

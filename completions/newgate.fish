@@ -58,6 +58,8 @@ complete -c newgate -n '__newgate_is check' -F
 complete -c newgate -n '__newgate_is up' -f -a '(__newgate_configured; __newgate_running)'
 complete -c newgate -n '__newgate_is up' -s n -d 'Only print'
 complete -c newgate -n '__newgate_is up' -l confirm -x -d 'Seconds to confirm it'
+complete -c newgate -n '__newgate_is explain' -f -a '(__newgate_configured) internet host'
+complete -c newgate -n '__newgate_is explain' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is confirm' -f -l back -d 'Go back now'
 complete -c newgate -n '__newgate_is up' -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is up; or __newgate_is down' -s v -d 'Tell every step'

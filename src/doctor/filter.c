@@ -103,57 +103,6 @@ static const char *owner_text(enum foreign_owner o)
 	return text[o];
 }
 
-static void mend_iptables(struct finding *f, const struct foreign_chain *c, const char *chain,
-			  bool in, bool out)
-{
-	bool six = str_eq(c->family, "ip6");
-	const char *program = c->legacy ? (six ? "ip6tables-legacy" : "iptables-legacy")
-					: (six ? "ip6tables" : "iptables");
-	if (in)
-		mend(f, "%s -I %s -i ng+ -j ACCEPT", program, chain);
-	if (out)
-		mend(f, "%s -I %s -o ng+ -j ACCEPT", program, chain);
-}
-
-static void mend_filter(struct finding *f, const struct foreign_chain *c, bool in, bool out)
-{
-	bool input = str_eq(c->hook, "input");
-	switch (c->owner) {
-	case OWNER_UFW:
-		if (in)
-			mend(f, input ? "ufw allow in on ng+" : "ufw route allow in on ng+");
-		if (out)
-			mend(f, "ufw route allow out on ng+");
-		return;
-	case OWNER_FIREWALLD:
-		mend(f, "firewall-cmd --permanent --zone=trusted --add-interface=ng+");
-		mend(f, "firewall-cmd --reload");
-		return;
-	case OWNER_DOCKER:
-		if (!input) {
-			mend_iptables(f, c, "DOCKER-USER", in, out);
-			mend(f, "# the same after every boot, once docker.service is up");
-			return;
-		}
-		break;
-	default:
-		break;
-	}
-	if (c->save) {
-		mend_iptables(f, c, c->name, in, out);
-		mend(f, "netfilter-persistent save");
-		return;
-	}
-	if (in)
-		mend(f, "nft insert rule %s %s %s iifgroup %d accept", c->family, c->table, c->name,
-		     RTNL_GROUP);
-	if (out)
-		mend(f, "nft insert rule %s %s %s oifgroup %d accept", c->family, c->table, c->name,
-		     RTNL_GROUP);
-	mend(f, "# and in /etc/nftables.conf, at the top of that chain:%s%s",
-	     in ? " iifgroup 28263 accept;" : "", out ? " oifgroup 28263 accept;" : "");
-}
-
 static void judge(struct doctor *d, const struct foreign *all, size_t i,
 		  const struct traffic t[KINDS])
 {
@@ -192,7 +141,7 @@ static void judge(struct doctor *d, const struct foreign *all, size_t i,
 		because(
 		    f, "a packet has to pass every table, and newgate's cannot overrule another's; "
 		       "the chain's policy is to drop");
-	mend_filter(f, c, in, out);
+	foreign_fix(c, in, out, &f->fix);
 }
 
 void check_filter(struct doctor *d)

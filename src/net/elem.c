@@ -138,6 +138,69 @@ int elem_parse(const char *text, struct nft_elem *out)
 	return *text ? -EINVAL : 0;
 }
 
+static unsigned size_of(char kind, bool v6)
+{
+	return kind == 'p' ? 1 : kind == 'P' ? 2 : v6 ? 16 : 4;
+}
+
+unsigned elem_fields(const struct nft_elem *e, unsigned size[static 4])
+{
+	int v6;
+	unsigned n = 0;
+	const struct set *set = find_set(e->set, strlen(e->set), &v6);
+	for (const char *k = set ? set->key : ""; *k; k++)
+		size[n++] = size_of(*k, v6);
+	return n;
+}
+
+/* span: an end of an interval, which is a number. */
+static void add_value(struct str *out, char kind, int v6, const uint8_t *bytes, bool span)
+{
+	struct ip ip = {.family = v6 ? AF_INET6 : AF_INET};
+	char text[IP_TEXT];
+	switch (kind) {
+	case 'p':
+		if (!span && (*bytes == IPPROTO_TCP || *bytes == IPPROTO_UDP))
+			str_add(out, *bytes == IPPROTO_TCP ? "tcp" : "udp");
+		else
+			str_addf(out, "%u", *bytes);
+		break;
+	case 'P':
+		str_addf(out, "%u", (unsigned)bytes[0] << 8 | bytes[1]);
+		break;
+	default:
+		memcpy(ip.bytes, bytes, ip_size(&ip));
+		str_add(out, ip_text(&ip, text));
+	}
+}
+
+void elem_format(struct str *out, const struct nft_elem *e)
+{
+	int v6;
+	const struct set *set = find_set(e->set, strlen(e->set), &v6);
+	const uint8_t *low = e->key, *high = e->key_endlen ? e->key_end : e->key, *data = e->data;
+	if (!set)
+		return;
+	str_add(out, e->set);
+	for (const char *k = set->key; *k; k++) {
+		unsigned size = size_of(*k, v6), padded = (size + 3) & ~3U;
+		str_add(out, k == set->key ? " " : " . ");
+		bool span = memcmp(low, high, size) != 0;
+		add_value(out, *k, v6, low, span);
+		if (span) {
+			str_addc(out, '-');
+			add_value(out, *k, v6, high, span);
+		}
+		low += padded;
+		high += padded;
+	}
+	for (const char *k = set->data; *k; k++) {
+		str_add(out, k == set->data ? " : " : " . ");
+		add_value(out, *k == 'a' ? 's' : *k, v6, data, false);
+		data += (size_of(*k, v6) + 3) & ~3U;
+	}
+}
+
 const char *elem_set(size_t i)
 {
 	return i < 2 * ARRAY_SIZE(sets) ? sets[i / 2].name[i % 2] : NULL;

@@ -13,6 +13,13 @@
 
 /* Reads one; -EINVAL where it is none. */
 int elem_parse(const char *text, struct nft_elem *out) MUST_CHECK;
+/* And the other way round. */
+void elem_format(struct str *out, const struct nft_elem *e);
+/* The kernel refuses an interval that overlaps another one of its set in part. Rewrites those of the
+ * "elem …" lines that do, so that none does and together they cover the same. */
+void elem_part(struct strv *lines);
+/* The sizes of its key's fields, without what they are padded with; how many. */
+unsigned elem_fields(const struct nft_elem *e, unsigned size[static 4]);
 /* Appends the statement that adds it, for nft_load. */
 void elem_statement(struct str *out, const char *text);
 /* The names of all sets and maps that hold elements of jails, one by one; NULL behind the last. */

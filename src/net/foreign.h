@@ -14,6 +14,7 @@
 #include "base/err.h"
 #include "base/ip.h"
 #include "base/mem.h"
+#include "base/str.h"
 
 /* The first packet of a connection, where it meets the hook. */
 struct foreign_packet {
@@ -65,6 +66,10 @@ struct foreign_answer {
  * hook ("forward", "input"). */
 void foreign_judge(const struct foreign *f, size_t i, const char *hook,
 		   const struct foreign_packet *p, struct foreign_answer *out);
+
+/* What lets jails' packets pass a base chain that drops them: command lines and remarks ("# …"). in:
+ * those that come from jails; out: those that go to jails. */
+void foreign_fix(const struct foreign_chain *c, bool in, bool out, struct strv *lines);
 
 /* For foreign.c's readers, and tests. */
 struct json;

@@ -33,9 +33,11 @@ struct net {
 	size_t nranges;
 	struct net_host *host; /* host.h */
 	uint32_t mtu;          /* of the outside interface */
-	bool ready;    /* net_prepare was done, and nothing was planned since that needs it */
-	bool reload;   /* net_prepare loads the table in any case */
-	bool look;     /* nothing may be written down: what would have to be leased is -EAGAIN */
+	bool ready;  /* net_prepare was done, and nothing was planned since that needs it */
+	bool reload; /* net_prepare loads the table in any case */
+	bool look;   /* nothing may be written down: what would have to be leased is -EAGAIN */
+	/* Its redirects are in place: nobody is asked for their ports. NULL: nobody's. */
+	const struct record *running;
 	char *warning; /* what net_prepare wants the user to know though it is no error, or NULL */
 };
 int net_open(struct net *n, struct state *s, const struct rcconf *rc,

@@ -66,6 +66,30 @@ static const char *span_text(const struct ipnet *net, char buf[static 2 * IP_TEX
 
 /* --- rdr --- */
 
+/* Has the jail that runs this redirect already? */
+static bool has_redirect(const struct record *r, const char *proto, unsigned port)
+{
+	struct str key autodone(str_done) = {0};
+	str_addf(&key, "%s . %u : ", proto, port);
+	for (size_t i = 0; r && i < r->undo.n; i++)
+		if (str_prefix(r->undo.v[i], ELEM_UNDO "rdr") && strstr(r->undo.v[i], key.s))
+			return true;
+	return false;
+}
+
+static int check_port(struct plan *p, enum proto proto, unsigned port, int family)
+{
+	const char *text = protos[proto];
+	if (p->net->look || has_redirect(p->net->running, text, port) ||
+	    !ports_taken(p->net, proto, port, family))
+		return 0;
+	return err_set(p->err, EADDRINUSE,
+		       "a service of this host itself listens on %s port %u and would not be "
+		       "reached any more; let it listen on another port, or on 127.0.0.1 alone, or "
+		       "redirect another port",
+		       text, port);
+}
+
 /* At an address that is translated: every port of the host's leads to the jail's. */
 static int redirect(struct plan *p, const struct conf_rdr *r, const struct net_addr *to)
 {
@@ -76,13 +100,9 @@ static int redirect(struct plan *p, const struct conf_rdr *r, const struct net_a
 	ip_text(&to->ip, text);
 	for (unsigned i = 0; i <= (unsigned)(r->port.last - r->port.first) && rc == 0; i++) {
 		unsigned port = r->port.first + i, inside = r->to.first + i;
-		if (ports_taken(p->net, r->proto, port, to->ip.family))
-			return err_set(
-			    p->err, EADDRINUSE,
-			    "a service of this host itself listens on %s port %u and would "
-			    "not be reached any more; let it listen on another port, or on "
-			    "127.0.0.1 alone, or redirect another port",
-			    proto, port);
+		rc = check_port(p, r->proto, port, to->ip.family);
+		if (rc < 0)
+			return rc;
 		if (!r->nfrom)
 			rc = add(p, "rdr%c %s . %u : %s . %u", digit(&to->ip), proto, port, text,
 				 inside);
@@ -314,5 +334,7 @@ int permit_plan(struct net *n, const struct conf_jail *j, net_lookup *lookup, vo
 		}
 	}
 	arena_done(&arena);
+	if (rc == 0)
+		elem_part(&nj->undo);
 	return rc;
 }

@@ -145,8 +145,10 @@ static int set_network(struct job *j, const struct merged *m)
 	struct ng_err err = {0};
 	if (!e->surveyed && select_survey(e, &err) < 0)
 		return job_told(j, &err);
+	e->host.net.running = &j->rec;
 	int rc =
 	    net_plan(&e->host.net, &m->jail, j->rec.jid, select_lookup, e, &j->create.net, &err);
+	e->host.net.running = NULL;
 	if (rc == 0)
 		rc = net_update(&e->host.net, &j->rec, &j->create.net, &err);
 	if (rc == 0) {

@@ -12,7 +12,9 @@ int repair_apply(struct job *j)
 		return j->op & RUN_MODIFY ? modify_apply(j) : 0;
 	if (!e->surveyed && select_survey(e, &err) < 0)
 		return job_told(j, &err);
+	e->host.net.running = &j->rec;
 	int rc = net_plan(&e->host.net, &j->conf, j->rec.jid, select_lookup, e, nj, &err);
+	e->host.net.running = NULL;
 	if (rc == 0) {
 		strv_done(&nj->undo);
 		for (size_t i = 0; i < j->rec.undo.n; i++)

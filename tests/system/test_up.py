@@ -1,5 +1,6 @@
 """newgate up and down: what runs is made equal to what is configured."""
 
+import contextlib
 import json
 import os
 import signal
@@ -314,16 +315,19 @@ def ups(vps):
             and os.readlink(vps.proc / str(pid) / "ns" / "pid") == home]
 
 
-def waiter(vps):
-    """The process that waits for a word: the last one in a session of its own. Beside it there may be
-    one that only closes a socket."""
-    def session(pid):
-        try:
-            return int((vps.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()[3])
-        except (FileNotFoundError, ProcessLookupError):
-            return None
+def sessions(vps):
+    """Those of them that lead a session."""
+    found = []
+    for pid in ups(vps):
+        with contextlib.suppress(FileNotFoundError, ProcessLookupError):
+            stat = (vps.proc / str(pid) / "stat").read_text().rpartition(")")[2].split()
+            found += [pid] if stat[3] == str(pid) else []
+    return found
 
-    return max(pid for pid in ups(vps) if session(pid) == pid)
+
+def waiter(vps):
+    """The process that waits for a word: the last of those in a session of their own."""
+    return max(sessions(vps))
 
 
 def is_as_before(vps):
@@ -375,7 +379,7 @@ def test_asked_to_it_goes_back_at_once(changed):
 def test_goes_back_by_itself(two):
     two.configure(CHANGED, RC)
     two.run("newgate", "up", "--confirm", "1")
-    assert two.ends(waiter(two))
+    assert all(two.ends(pid) for pid in sessions(two))
     is_as_before(two)
 
 

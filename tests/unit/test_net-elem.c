@@ -126,6 +126,98 @@ static void test_covers(void **state)
 	assert_false(covers("pairs4 10.0.0.2 . 10.0.0.3", &between));
 }
 
+/* What is written is what was read. */
+static void test_format(void **state)
+{
+	(void)state;
+	static const char *const lines[] = {
+	    "rdr4 tcp . 25 : 10.0.0.2 . 8025",
+	    "rdrfrom6 fd00::-fd00::ff . udp . 53 : fd00::2 . 5353",
+	    "spans4 10.0.0.2 . 10.8.0.0-10.8.0.255 . 0-255 . 0-65535",
+	    "spans6 fd00::2 . fd00::3 . 7-16 . 22",
+	    "outports4 10.0.0.2 . tcp . 25",
+	    "listed6 fd00::2",
+	    "source4 10.0.0.2 : 192.0.2.1",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		struct nft_elem e;
+		struct str s = {0};
+		assert_int_equal(elem_parse(lines[i], &e), 0);
+		elem_format(&s, &e);
+		assert_string_equal(s.s, lines[i]);
+		str_done(&s);
+	}
+}
+
+static bool any_covers(const struct strv *lines, const struct ct_flow *f, unsigned *times)
+{
+	*times = 0;
+	for (size_t i = 0; i < lines->n; i++)
+		if (str_prefix(lines->v[i], ELEM_UNDO))
+			*times += covers(lines->v[i] + strlen(ELEM_UNDO), f);
+	return *times > 0;
+}
+
+/* Boxes by chance, in a world of 8 addresses, 2 protocols and 16 ports: every point is covered as
+ * before, and once. */
+static void test_overlaps(void **state)
+{
+	(void)state;
+	unsigned seed = 1;
+	for (unsigned round = 0; round < 200; round++) {
+		struct strv before = {0}, after = {0};
+		for (unsigned i = 0; i < 2 + round % 6; i++) {
+			unsigned r[6];
+			for (unsigned k = 0; k < ARRAY_SIZE(r); k++)
+				r[k] = (seed = seed * 1103515245 + 12345) >> 16;
+			unsigned a = r[0] % 8, b = a + r[1] % (8 - a), p = r[2] % 16,
+				 q = p + r[3] % (16 - p);
+			const char *proto = r[4] % 3 == 0 ? "0-255" : r[4] % 3 == 1 ? "tcp" : "udp";
+			strv_addf(&before,
+				  ELEM_UNDO "spans4 10.0.0.2 . 10.0.1.%u-10.0.1.%u . %s . %u-%u", a,
+				  b, proto, p, q);
+		}
+		strv_add(&before, "proxy eth0 10.0.0.2");
+		for (size_t i = 0; i < before.n; i++)
+			strv_add(&after, before.v[i]);
+		elem_part(&after);
+		assert_true(strv_has(&after, "proxy eth0 10.0.0.2"));
+		for (unsigned point = 0; point < 8 * 2 * 16; point++) {
+			char text[32];
+			unsigned now, then;
+			snprintf(text, sizeof(text), "10.0.1.%u", point % 8);
+			struct ct_flow f = {.src = ip("10.0.0.2"),
+					    .dst = ip(text),
+					    .proto = point / 8 % 2 ? 6 : 17,
+					    .dport = (uint16_t)(point / 16)};
+			assert_int_equal(any_covers(&after, &f, &now),
+					 any_covers(&before, &f, &then));
+			assert_in_range(now, 0, 1);
+		}
+		strv_done(&before);
+		strv_done(&after);
+	}
+}
+
+static void test_no_overlap_is_left_alone(void **state)
+{
+	(void)state;
+	struct strv lines = {0};
+	static const char *const kept[] = {
+	    ELEM_UNDO "spans4 10.0.0.2 . 10.8.0.0-10.8.0.255 . tcp . 80",
+	    "proxy eth0 10.0.0.2",
+	    ELEM_UNDO "spans4 10.0.0.2 . 10.8.0.0-10.8.0.255 . tcp . 81-90",
+	    ELEM_UNDO "spans6 fd00::2 . fd00::3 . 0-255 . 0-65535",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		strv_add(&lines, kept[i]);
+	elem_part(&lines);
+	assert_int_equal(lines.n, ARRAY_SIZE(kept));
+	for (size_t i = 0; i < ARRAY_SIZE(kept); i++)
+		assert_string_equal(lines.v[i], kept[i]);
+	strv_done(&lines);
+}
+
 /* --- leases --- */
 
 static char root[] = "/tmp/newgate-unit.XXXXXX";
@@ -331,6 +423,9 @@ int main(void)
 	    cmocka_unit_test(test_refused),
 	    cmocka_unit_test(test_statement),
 	    cmocka_unit_test(test_covers),
+	    cmocka_unit_test(test_format),
+	    cmocka_unit_test(test_overlaps),
+	    cmocka_unit_test(test_no_overlap_is_left_alone),
 	    cmocka_unit_test(test_leases_last),
 	    cmocka_unit_test(test_leases_half_line),
 	    cmocka_unit_test(test_leases_rewritten),
