@@ -388,7 +388,7 @@ int attach_run(struct state *s, const struct record *r, const struct attach *a, 
 		console_end(a->console);
 		return rc;
 	}
-	foreground_begin(&e.fg);
+	foreground_begin(&e.fg, a->mask);
 	rc = run(&e, cgroup, err);
 	foreground_end(&e.fg);
 	return rc;

@@ -2,6 +2,7 @@
 #ifndef NG_JAIL_ATTACH_H
 #define NG_JAIL_ATTACH_H
 
+#include <signal.h>
 #include <stdbool.h>
 #include "jail/console.h"
 #include "state/state.h"
@@ -13,6 +14,7 @@ struct attach {
 	const char *host_user;   /* -u: looked up on the host */
 	const char *jail_user;   /* -U: looked up in the jail */
 	bool clean;              /* -l: exec.clean's environment */
+	const sigset_t *mask;    /* the command's signal mask; NULL: the caller's own */
 	struct console *console; /* a terminal inside instead of the caller's (console.h), or NULL
 				  */
 };

@@ -6,7 +6,7 @@
 #include <unistd.h>
 #include "base/macro.h"
 
-void foreground_begin(struct foreground *f)
+void foreground_begin(struct foreground *f, const sigset_t *mask)
 {
 	static const int taken[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGUSR1,
 				    SIGUSR2, SIGTSTP, SIGTTIN, SIGTTOU, SIGCHLD};
@@ -16,6 +16,7 @@ void foreground_begin(struct foreground *f)
 	for (size_t i = 0; i < ARRAY_SIZE(taken); i++)
 		sigaddset(&f->signals, taken[i]);
 	sigprocmask(SIG_BLOCK, &f->signals, &f->mask);
+	f->child = mask ? *mask : f->mask;
 	/* A caller that ignores SIGCHLD has its children reaped by the kernel, unseen. */
 	sigaction(SIGCHLD, &standard, &f->on_child);
 	f->tty = -1;
@@ -27,7 +28,7 @@ void foreground_begin(struct foreground *f)
 void foreground_child(const struct foreground *f)
 {
 	sigaction(SIGCHLD, &f->on_child, NULL);
-	sigprocmask(SIG_SETMASK, &f->mask, NULL);
+	sigprocmask(SIG_SETMASK, &f->child, NULL);
 }
 
 void foreground_end(const struct foreground *f)

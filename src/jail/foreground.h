@@ -13,14 +13,15 @@
 
 struct foreground {
 	sigset_t signals;          /* what we take while the child runs */
-	sigset_t mask;             /* as it was; the child's */
+	sigset_t mask;             /* as it was */
+	sigset_t child;            /* the child's */
 	struct sigaction on_child; /* SIGCHLD's, as it was; the child's */
 	int tty;                   /* the one of descriptors 0..2 that is our terminal, or -1 */
 };
 
-/* Before the fork: from here on signals wait. */
-void foreground_begin(struct foreground *f);
-/* In the child, right before it becomes the command: signals as the caller had them. */
+/* Before the fork: from here on signals wait. mask: the child's; NULL: as ours was. */
+void foreground_begin(struct foreground *f, const sigset_t *mask);
+/* In the child, right before it becomes the command: signals as they are to be. */
 void foreground_child(const struct foreground *f);
 /* Until the child has ended; its wait status. */
 int foreground_wait(const struct foreground *f, pid_t child);

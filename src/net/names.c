@@ -7,13 +7,20 @@
 #include "net/net.h"
 #include "sys/fd.h"
 
+/* Every jail has the files themselves, and who can read a file can lock it: so they are not what
+ * is locked while they are rewritten. */
+#define LOCK "names.lock"
+
 /* Bind mounts hold the file itself, so it is rewritten where it is, and only where it differs. The
  * new text goes over the old before the rest is cut off: a reader never finds it empty. */
 static int rewrite(struct state *s, const char *name, const struct str *text, struct ng_err *err)
 {
 	struct stat st;
+	autoclose int lock = openat(s->dir, LOCK, O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+	if (lock < 0 || flock(lock, LOCK_EX) < 0)
+		return err_sys(err, errno, "/run/newgate/" LOCK);
 	autoclose int fd = openat(s->dir, name, O_RDWR | O_CREAT | O_CLOEXEC, 0644);
-	if (fd < 0 || flock(fd, LOCK_EX) < 0 || fstat(fd, &st) < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, errno, "/run/newgate/%s", name);
 	if ((size_t)st.st_size == text->len) {
 		autofree char *old = mem_alloc(text->len + 1);

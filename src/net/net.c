@@ -187,7 +187,7 @@ int net_prepare(struct net *n, struct ng_err *err)
 	if (n->ready)
 		return 0;
 	autoclose int fd =
-	    openat(n->state->dir, RANGE_MADE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+	    openat(n->state->dir, RANGE_MADE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return err_sys(err, errno, "/run/newgate/" RANGE_MADE);
 	int rc = prepare_locked(n, fd, &made, err);

@@ -161,7 +161,7 @@ static int next_link(struct net *n, struct net_jail *nj, struct ng_err *err)
 {
 	uint32_t number = 0;
 	struct str name = {0};
-	autoclose int fd = openat(n->state->dir, "links", O_RDWR | O_CREAT | O_CLOEXEC, 0644);
+	autoclose int fd = openat(n->state->dir, "links", O_RDWR | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0 || pread(fd, &number, sizeof number, 0) < 0)
 		return err_sys(err, errno, "/run/newgate/links");
 	number++;

@@ -97,20 +97,30 @@ static bool words_of(const struct job *j, const struct conf_value *v, struct str
 	return hook_split(v->text, argv);
 }
 
+/* How a command ended; 0 is well. */
+static int ended(struct job *j, int status)
+{
+	struct str b autodone(str_done) = {0};
+	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
+		return 0;
+	if (WIFSIGNALED(status))
+		str_addf(&b, "%s: exited on signal %d", j->text, WTERMSIG(status));
+	else
+		str_addf(&b, "%s: failed", j->text);
+	command_failed(j, b.s);
+	return -ECANCELED;
+}
+
 /* A command of the caller's terminal: he types into it, and Ctrl-C is its. */
 static int in_foreground(struct job *j, struct strv *argv)
 {
 	struct ng_err err = {0};
 	struct attach a = {.argv = argv->v,
 			   .jail_user = conf_string(&j->conf, P_EXEC_JAIL_USER),
-			   .clean = conf_bool(&j->conf, P_EXEC_CLEAN)};
+			   .clean = conf_bool(&j->conf, P_EXEC_CLEAN),
+			   .mask = &j->e->mask};
 	int status = attach_run(j->e->host.state, &j->rec, &a, &err);
-	if (status < 0)
-		return job_told(j, &err);
-	if (status == 0)
-		return 0;
-	job_error(j, "%s: failed", j->text);
-	return -ECANCELED;
+	return status < 0 ? job_told(j, &err) : ended(j, status);
 }
 
 static int begin_command(struct job *j, const struct step *s, const struct conf_value *v)
@@ -157,20 +167,6 @@ static int next_command(struct job *j)
 	if (s->list == P_COMMAND && set->argument)
 		j->item = n;
 	return begin_command(j, s, &v[at]);
-}
-
-/* How a command ended; 0 is well. */
-static int ended(struct job *j, int status)
-{
-	struct str b autodone(str_done) = {0};
-	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
-		return 0;
-	if (WIFSIGNALED(status))
-		str_addf(&b, "%s: exited on signal %d", j->text, WTERMSIG(status));
-	else
-		str_addf(&b, "%s: failed", j->text);
-	command_failed(j, b.s);
-	return -ECANCELED;
 }
 
 /* ---- the walk ---- */

@@ -2,6 +2,7 @@
 #ifndef NG_RUN_JOB_H
 #define NG_RUN_JOB_H
 
+#include <signal.h>
 #include <stdint.h>
 #include <stdio.h>
 #include "conf/jail.h"
@@ -65,6 +66,7 @@ struct engine {
 	bool reaped;
 	bool interrupted;
 	bool failed;
+	sigset_t mask; /* the caller's: we hear of signals by a descriptor, commands as ever */
 	FILE *jid_file;
 };
 

@@ -415,7 +415,7 @@ struct selection {
 static int engine_run(struct engine *e, const struct selection *s)
 {
 	struct ng_err err = {0};
-	sigset_t mask, old;
+	sigset_t mask;
 	if (e->o->jid_file && !(e->jid_file = fopen(e->o->jid_file, "we")))
 		return err_sys(&err, errno, "%s", e->o->jid_file),
 		       e->sink->error(e->sink->arg, NULL, err.text), 1;
@@ -423,7 +423,7 @@ static int engine_run(struct engine *e, const struct selection *s)
 	sigaddset(&mask, SIGINT);
 	sigaddset(&mask, SIGTERM);
 	sigaddset(&mask, SIGHUP);
-	sigprocmask(SIG_BLOCK, &mask, &old);
+	sigprocmask(SIG_BLOCK, &mask, &e->mask);
 	autoclose int signals = signalfd(-1, &mask, SFD_CLOEXEC);
 	int rc = 0;
 	if (s->plan)
@@ -434,7 +434,7 @@ static int engine_run(struct engine *e, const struct selection *s)
 		rc = loop(e, signals);
 	for (size_t i = 0; i < e->n; i++)
 		e->failed |= e->job[i]->failed;
-	sigprocmask(SIG_SETMASK, &old, NULL);
+	sigprocmask(SIG_SETMASK, &e->mask, NULL);
 	return rc < 0 || e->failed;
 }
 

@@ -6,7 +6,7 @@
 
 int up_lock(struct state *s, struct ng_err *err)
 {
-	autoclose int fd = openat(s->dir, "up.lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0644);
+	autoclose int fd = openat(s->dir, "up.lock", O_RDONLY | O_CREAT | O_CLOEXEC, 0600);
 	if (fd < 0)
 		return err_sys(err, errno, "/run/newgate/up.lock");
 	while (flock(fd, LOCK_EX) < 0)

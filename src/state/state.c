@@ -13,7 +13,12 @@
 
 #define RUN_DIR "/run/newgate"
 
-static const char *const folders[] = {"jails", "jids", "slots", "ctl", "locks", "failed"};
+/* What nobody but root may open is not for others to lock either, and to wait for them. */
+static const struct {
+	const char *name;
+	mode_t mode;
+} folders[] = {{"jails", 0755}, {"jids", 0755},  {"slots", 0755},
+	       {"ctl", 0700},   {"locks", 0700}, {"failed", 0755}};
 
 /* FNV-1a, to tell the cgroups of different -R prefixes apart. */
 static uint32_t hash(const char *s)
@@ -43,9 +48,9 @@ int state_open(struct state *s, const char *root, struct ng_err *err)
 	/* EEXIST is the rule; a reader without rights finds the folders or, later, nothing in them.
 	 */
 	for (size_t i = 0; i < ARRAY_SIZE(folders); i++)
-		if (mkdirat(fd, folders[i], str_eq(folders[i], "ctl") ? 0700 : 0755) < 0 &&
-		    errno != EEXIST && errno != EACCES && errno != EROFS)
-			return err_sys(err, errno, "%s/%s", path, folders[i]);
+		if (mkdirat(fd, folders[i].name, folders[i].mode) < 0 && errno != EEXIST &&
+		    errno != EACCES && errno != EROFS)
+			return err_sys(err, errno, "%s/%s", path, folders[i].name);
 	str_add(&cgroup, "newgate");
 	if (*root)
 		str_addf(&cgroup, "-%08x", hash(root));
@@ -390,7 +395,7 @@ int state_sweep(struct state *s, struct ng_err *err)
 static int lock(struct state *s, const char *name, int how, int *wait_fd, struct ng_err *err)
 {
 	autofree char *path = entry("locks", name);
-	int fd = openat(s->dir, path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+	int fd = openat(s->dir, path, O_RDONLY | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0600);
 	if (fd < 0)
 		return err_sys(err, errno, "%s" RUN_DIR "/%s", s->root, path);
 	while (flock(fd, how) < 0) {

@@ -10,6 +10,7 @@ import subprocess
 
 import pytest
 
+from terminal import Terminal
 from vps import PATIENCE
 
 ROOT = "/var/jails/r"
@@ -751,3 +752,16 @@ def test_template_at_the_first_start(host):
     host.run("jail", "-r", "web")
     host.run("jail", "-c", "web")
     assert host.run("jexec", "web", "ls", "/kept").stdout == "/kept\n"
+
+
+# --- at a terminal ---
+
+def test_ctrl_c_reaches_the_command(host):
+    with Terminal(host, "bash", "--norc", "--noprofile", "-i", env={"PS1": "host> "}) as t:
+        t.expect("host> ")
+        t.line(f"jail -c name=job path={ROOT} command=sh -c 'echo re''ady; sleep 1000'")
+        t.expect("\nready")
+        t.type("\x03")
+        t.expect("jail: job: sh: exited on signal 2")
+        t.expect("host> ")
+    assert host.run("jls", "name").stdout == ""

@@ -1,7 +1,9 @@
 """Roots and hosts that lack what one takes for granted. Each must work, or say what is to be done and
 leave nothing behind, which the fixture looks at when the test ends."""
 
+import fcntl
 import shutil
+import subprocess
 
 import pytest
 
@@ -96,7 +98,7 @@ def test_what_could_not_come_up_again_stays_up(vps):
 
 def test_not_root(vps):
     vps.configure("""
-        web { }
+        web { ip4.addr = auto; }
         db { }
     """)
     vps.run("jail", "-c", "web")
@@ -172,3 +174,27 @@ def test_no_cgroups(vps):
                   "for m in $(findmnt -rno TARGET -t cgroup2); do umount -l $m; done; jail -c web")
     assert got.stdout.count("no cgroup v2 controller for memory, cpu: those limits are not") == 1
     vps.run("jail", "-r", "web")
+
+
+# --- locks ---
+
+def test_nobody_else_can_make_newgate_wait(vps):
+    """A lock is for everybody who can open the file, in a jail or on the host."""
+    vps.configure("""
+        web { ip4.addr = auto; }
+        db { ip4.addr = auto; }
+    """)
+    web = vps.start("web")
+    files = (f"$(find {vps.root}/run/newgate {vps.root}/var/lib/newgate -type f -readable"
+             " ! -name hosts ! -name resolv.conf)")
+    nobody = vps.popen(*NOBODY, "bash", "-c", f"for f in {files}; do exec {{n}}<$f && flock -x $n "
+                       "|| exit; done; echo held; read x", stdin=subprocess.PIPE)
+    assert nobody.stdout.readline() == "held\n"
+    etc = vps.proc / str(web.pid) / "root/etc"
+    with (etc / "hosts").open() as hosts, (etc / "resolv.conf").open() as resolv:
+        for f in hosts, resolv:  # as anybody in the jail could
+            fcntl.flock(f, fcntl.LOCK_EX)
+        vps.run("jail", "-c", "db")
+        vps.run("jail", "-r", "db")
+        vps.run("jail", "-r", "web")
+    nobody.communicate()
