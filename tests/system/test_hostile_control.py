@@ -3,7 +3,7 @@ has its socket, and answers newgate what he likes: newgate neither hangs nor cra
 
 import pytest
 
-from hostile import holding, start, unguarded_init
+from hostile import arm, holding, start, unguarded_init
 
 BOUND = 30  # seconds, two times newgate's patience and more
 
@@ -65,3 +65,20 @@ def test_the_attack_is_one(world):
     with steal(world, "silent"):
         assert "timed out" in vps.run(*ask, status=1).stderr
     vps.run("jail", "-R", "evil")
+
+
+@pytest.mark.parametrize("where", ["exec.start", "exec.stop", "service"])
+def test_the_end_of_pid_1_in_the_middle_of_a_command(vps, where):
+    """Traced by who is its child at that moment. What newgate waited for does not come, and it notices."""
+    env = unguarded_init(vps)
+    arm(vps, "/var/jails/evil")
+    vps.path("/var/log").mkdir(parents=True, exist_ok=True)
+    vps.write("/etc/jail.conf", f"""evil {{ path = "/var/jails/evil"; persist; ip4 = disable; mount.devfs;
+        exec.start = "true"; {where} = "/bin/attack suicide"; }}""")
+    got = vps.run("jail", "-c", "evil", status=None, env=env, timeout=BOUND)
+    if where == "exec.stop":
+        assert got.returncode == 0
+        got = vps.run("jail", "-r", "evil", status=None, env=env, timeout=BOUND)
+    assert where == "service" or "the jail ended while it ran" in got.stderr
+    assert "evil" not in vps.run("jls", "-N").stdout
+    vps.run("jail", "-R", "*")

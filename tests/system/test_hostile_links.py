@@ -244,3 +244,12 @@ def test_a_hostile_tree_is_removed_and_nothing_else(vps):
     link(upper / "out", vps.root)
     vps.run("newgate", "destroy", "-y", "evil", timeout=60)
     assert not upper.exists() and os.path.exists(file)
+
+
+def test_a_name_that_the_jail_gives_itself_is_not_shown(vps, root):
+    """Nor what it calls its processes."""
+    write_conf(vps, evil_conf("allow.set_hostname;"))
+    vps.run("jail", "-c", "evil")
+    vps.run("jexec", "evil", "/bin/sh", "-c", "hostname \"$(printf 'evil\\033]0;owned\\a')\"")
+    for argv in (["jls"], ["jls", "-v"], ["jls", "-n"], ["jls", "--libxo", "json"], ["newgate", "status"]):
+        assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", vps.run(*argv).stdout), argv

@@ -150,3 +150,16 @@ def test_keys_of_the_host(vps):
     assert "lost" in got.stdout
     assert "won" in vps.run(*session, f"{ATTACK} addkey newgate-canary && {ATTACK} key newgate-canary").stdout
     assert jail
+
+
+def test_inherit_shares_what_it_says(vps):
+    """ip4 = inherit is the host's network: abstract sockets belong to it. SECURITY.md says so."""
+    jail = start(vps, "shared", ip4="inherit")
+    with vps.within("vps"):
+        s = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    with contextlib.closing(s):
+        s.bind("\0newgate-canary")
+        s.listen(8)
+        assert attack(jail, "abstract", "newgate-canary").won
+    # Its capabilities do not count there.
+    assert not attack(jail, "spoof", "203.0.113.10", "198.51.100.7", 7777).won
