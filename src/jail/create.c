@@ -127,7 +127,11 @@ static void warn_open(const struct create *c, struct strv *notes)
 {
 	const char *tree = c->layout.path;
 	const char *slash = tree ? strrchr(tree, '/') : NULL;
-	if (slash && open_to_others(tree))
+	if (slash && !slash[1])
+		strv_add(notes,
+			 "warning: a jail may change all that is below its path: with path /, "
+			 "its root can become the host's");
+	else if (slash && open_to_others(tree))
 		strv_addf(notes,
 			  "warning: other users of this host can run what the jail makes setuid: "
 			  "chmod 700 %.*s (or any folder above)",
@@ -219,7 +223,7 @@ int create_view(struct host *h, const struct conf_jail *j, struct create *c, str
 	join_layers(&o, (char *const[]){c->layout.upper, NULL});
 	str_add(&o, ",workdir=");
 	join_layers(&o, (char *const[]){c->layout.work, NULL});
-	if (mount("overlay", c->path, "overlay", MS_NODEV, o.s) < 0)
+	if (mount("overlay", c->path, "overlay", MS_NODEV | MS_NOSUID, o.s) < 0)
 		return err_sys(err, errno, "overlay at %s for the commands of the host", c->path);
 	c->viewed = true;
 	return 0;

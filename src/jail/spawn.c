@@ -56,8 +56,9 @@
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include "base/ctl.h"
-#include "jail/control.h"
+#include "base/num.h"
 #include "base/own.h"
+#include "jail/control.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
@@ -244,6 +245,20 @@ static void end(int pidfd)
 		;
 }
 
+/* Without maxproc as many as we may have ourselves, but half of all numbers at most: a jail that
+ * forks without end shall leave some for who is to stop it. */
+static rlim_t most_processes(const struct spawn *sp, rlim_t ours)
+{
+	char text[32];
+	uint32_t numbers;
+	if (sp->maxproc)
+		return sp->maxproc;
+	if (fd_get(AT_FDCWD, "/proc/sys/kernel/pid_max", text, sizeof(text)) < 0)
+		return ours;
+	text[strcspn(text, "\n")] = '\0';
+	return num_u32(text, 2, INT32_MAX, &numbers) < 0 || numbers / 2 > ours ? ours : numbers / 2;
+}
+
 /* ns_fork() as the jail's own root, so that the user namespace is his, with a bound for how many
  * processes it may ever hold: the kernel takes the limit of who makes it. */
 static pid_t fork_owned(const struct spawn *sp, uint64_t flags, int *pidfd)
@@ -251,9 +266,9 @@ static pid_t fork_owned(const struct spawn *sp, uint64_t flags, int *pidfd)
 	struct rlimit procs;
 	if (getrlimit(RLIMIT_NPROC, &procs) < 0)
 		return -errno;
-	struct rlimit bound = {sp->maxproc < procs.rlim_max ? sp->maxproc : procs.rlim_max,
-			       procs.rlim_max};
-	if (sp->maxproc && setrlimit(RLIMIT_NPROC, &bound) < 0)
+	rlim_t most = most_processes(sp, procs.rlim_cur);
+	struct rlimit bound = {most < procs.rlim_max ? most : procs.rlim_max, procs.rlim_max};
+	if (setrlimit(RLIMIT_NPROC, &bound) < 0)
 		return -errno;
 	int rc = caps_act_as(SLOT_BASE + sp->record->slot * SLOT_IDS);
 	pid_t pid = rc < 0 ? rc : ns_fork(flags, sp->cgroup, pidfd);

@@ -16,8 +16,9 @@ struct spawn {
 	const struct privs *privs;
 	const char *domainname; /* or NULL */
 	int cgroup;             /* the jail's folder, -1: none */
-	uint64_t maxproc;       /* processes at once, 0: as many as newgate itself may have */
-	int log;                /* for what PID 1 has to say, -1: nowhere */
+	uint64_t
+	    maxproc; /* processes at once; 0: as many as we may have, half of all pids at most */
+	int log;     /* for what PID 1 has to say, -1: nowhere */
 };
 
 /* A jail, held. */

@@ -99,6 +99,8 @@ static void knob(char **argv)
 		int fd = open(*argv, O_WRONLY | O_CLOEXEC);
 		if (fd >= 0)
 			won("%s", *argv);
+		if (errno == ENOENT)
+			broken("%s", *argv);
 	}
 	lost("%u tried", tried);
 }

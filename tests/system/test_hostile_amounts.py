@@ -104,6 +104,20 @@ def test_maxproc_bounds_a_fork_bomb(vps):
         assert taken(lines) == 200
 
 
+def test_half_of_all_process_numbers_are_left_without_it(vps, jail):
+    """The bound that the test above shows to hold; a jail's PID 1 was born under it."""
+    def limit(pid):
+        return int(re.search(r"Max processes +(\d+)", (vps.proc / str(pid) / "limits").read_text()).group(1))
+
+    knob = "/proc/sys/kernel/pid_max"
+    there = int(vps.run("cat", knob).stdout)
+    assert limit(jail.pid) == min(limit(1), there // 2)
+    if there == int(open(knob).read()):
+        pytest.skip("before Linux 6.14 the VPS has no numbers of its own to make fewer")
+    vps.run("sh", "-c", f"echo 20000 > {knob}")
+    assert limit(start(vps, "few").pid) == 10000
+
+
 def test_pseudo_terminals_are_left_for_others(vps, jail):
     with hold(vps, jail, "ptys") as lines:
         assert taken(lines) == 512

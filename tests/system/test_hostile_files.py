@@ -58,9 +58,8 @@ KNOBS = ["/proc/sys/kernel/core_pattern", "/proc/sys/kernel/modprobe", "/proc/sy
 
 
 def test_the_kernel_is_not_configured_from_inside(vps, jail):
-    for knob in KNOBS:
-        if os.path.exists(f"/proc/{jail.pid}/root{knob}"):
-            assert not attack(jail, "knob", knob).won, knob
+    for knob in filter(os.path.exists, KNOBS):
+        assert not attack(jail, "knob", knob).won, knob
     assert outside(vps, "knob", "/proc/sys/kernel/core_pattern").won
 
 
