@@ -212,6 +212,11 @@ _newgate_verb() {
 		fi
 		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;
+	rename)
+		if ((cword == 1)); then
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
 	destroy)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-y'

@@ -82,6 +82,7 @@ complete -c newgate -n '__newgate_is doctor' -f -s v -d 'What is fine too'
 complete -c newgate -n '__newgate_is doctor' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is doctor' -f -a 'configuration kernel namespaces cgroups clock idmap disk tools path forwarding reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
 complete -c newgate -n '__newgate_is create' -f -a '(__newgate_configured)'
+complete -c newgate -n '__newgate_is rename' -f -a '(__newgate_configured)'
 complete -c newgate -n '__newgate_is destroy' -f -s y -d 'Do not ask'
 complete -c newgate -n '__newgate_is destroy' -f -a '(__newgate_configured)'
 

@@ -214,12 +214,16 @@ int block_make(struct storage *s, const char *from, const char *jail, const char
 	       char *const *args, int n)
 {
 	autodone(block_done) struct block b = {.edit = {.lock = -1}};
+	autoclose int lock = -1;
 	struct ng_err err = {0};
 
 	if (!block_plan(&b, s, jail, like, args, n))
 		return 1;
 	autofree char *template = from ? mem_strdup(from) : choose_template(s, &b.jail);
-	if (!template || !storage_clone(s, template, &b.jail))
+	if (!template || (!from && !store_has_template(&s->store, template) &&
+			  !storage_try_hold(s, template, &lock)))
+		return 1;
+	if (!storage_clone(s, template, &b.jail))
 		return 1;
 	if (!block_write(&b)) {
 		if (store_destroy(&s->store, jail, NULL, &err) < 0)

@@ -20,7 +20,8 @@ bool block_plan(struct block *b, struct storage *s, const char *jail, const char
 bool block_write(struct block *b) MUST_CHECK;
 void block_done(struct block *b);
 
-/* Both verbs end like this: clones `from` (NULL: what `template` says) and writes the block.
+/* Both verbs end like this: clones `from` (held where it is a jail; NULL: what
+ * `template` says) and writes the block.
  * Returns the exit status. */
 int block_make(struct storage *s, const char *from, const char *jail, const char *like,
 	       char *const *args, int n);

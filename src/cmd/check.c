@@ -10,6 +10,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/output.h"
+#include "cmd/renaming.h"
 #include "conf/check.h"
 #include "conf/files.h"
 #include "conf/rcconf.h"
@@ -56,6 +57,9 @@ static void read_everything(struct check *k)
 	k->files += k->conf.files.n;
 	read_rc(k, rc);
 	leases_check(cmd_root, &k->diags);
+	autofree char *half_renamed = renaming_complaint(cmd_root);
+	if (half_renamed)
+		diag_error(&k->diags, (struct pos){0}, "%s", half_renamed);
 }
 
 static void read_named(struct check *k, char **files)

@@ -24,19 +24,21 @@ static int clone_configured(struct storage *s, const char *from, const char *jai
 
 static int clone(struct storage *s, const char *from, const char *jail, char *const *args, int n)
 {
-	autoclose int lock = -1;
+	autoclose int lock = -1, source = -1;
+	bool template = store_has_template(&s->store, from);
 
 	if (str_eq(from, jail)) {
 		warn_msg("%s cannot be cloned to itself", jail);
 		return 1;
 	}
-	if (!storage_hold(s, jail, &lock))
+	/* The files of a jail must hold still. */
+	if (!(template ? storage_hold(s, jail, &lock)
+		       : storage_hold_both(s, from, jail, &source, &lock)))
 		return 1;
 	if (conf_find(&s->conf, jail))
 		return clone_configured(s, from, jail, n);
 	/* A template has no block; a jail of the same name as a template is not meant. */
-	const char *like = store_has_template(&s->store, from) ? NULL : from;
-	return block_make(s, from, jail, like, args, n);
+	return block_make(s, from, jail, template ? NULL : from, args, n);
 }
 
 static int clone_run(int argc, char **argv)

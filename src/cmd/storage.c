@@ -54,12 +54,12 @@ bool storage_good_name(const char *name)
 	return !why;
 }
 
-bool storage_hold(struct storage *s, const char *jail, int *fd)
+static bool hold(struct storage *s, const char *jail, bool wait, int *fd)
 {
 	struct ng_err err = {0};
 	autodone(record_done) struct record r = {0};
 
-	*fd = state_lock(&s->state, jail, &err);
+	*fd = wait ? state_lock(&s->state, jail, &err) : state_trylock(&s->state, jail, NULL, &err);
 	if (*fd < 0) {
 		warn_msg("%s", err.text);
 		return false;
@@ -72,6 +72,22 @@ bool storage_hold(struct storage *s, const char *jail, int *fd)
 	else
 		warn_msg("%s is running: stop it first (jail -r %s)", jail, jail);
 	return false;
+}
+
+bool storage_hold(struct storage *s, const char *jail, int *fd)
+{
+	return hold(s, jail, true, fd);
+}
+
+bool storage_try_hold(struct storage *s, const char *jail, int *fd)
+{
+	return hold(s, jail, false, fd);
+}
+
+bool storage_hold_both(struct storage *s, const char *a, const char *b, int *fa, int *fb)
+{
+	return strcmp(a, b) < 0 ? storage_hold(s, a, fa) && storage_hold(s, b, fb)
+				: storage_hold(s, b, fb) && storage_hold(s, a, fa);
 }
 
 int storage_find(struct storage *s, const char *jail, struct conf_jail *out)
@@ -95,7 +111,6 @@ static int clone_plain(struct storage *s, const char *from, const char *jail, co
 
 bool storage_clone(struct storage *s, const char *from, const struct conf_jail *j)
 {
-	autoclose int lock = -1;
 	struct ng_err err = {0};
 	const char *dir = conf_string(j, P_PATH);
 	bool template = store_has_template(&s->store, from);
@@ -104,9 +119,6 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 		warn_msg("%s: its path is not absolute: %s", j->name, dir ? dir : "");
 		return false;
 	}
-	/* Its files must hold still. */
-	if (!template && !str_eq(from, j->name) && !storage_hold(s, from, &lock))
-		return false;
 	autofree char *path = files_path(cmd_root, dir);
 	const char *hostname =
 	    conf_is_set(j, P_HOST_HOSTNAME) ? conf_string(j, P_HOST_HOSTNAME) : NULL;

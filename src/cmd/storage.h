@@ -22,11 +22,16 @@ void storage_note(void *arg, const char *text);
 
 /* A name that `newgate create` and `clone` may give: told otherwise. */
 bool storage_good_name(const char *name);
-/* Holds the jail's lock (*fd) and sees that it does not run; told otherwise. */
+/* Holds the jail's lock (*fd) and sees that it does not run; told otherwise. Of two, in an order
+ * that all commands agree on. Who has jail.conf open for editing (edit.h) already must not wait for
+ * a jail: who holds one may be waiting for jail.conf. */
 bool storage_hold(struct storage *s, const char *jail, int *fd);
+bool storage_hold_both(struct storage *s, const char *a, const char *b, int *fa, int *fb);
+bool storage_try_hold(struct storage *s, const char *jail, int *fd);
 /* The jail as its block says, or -ENOENT: it has none. Its values are not checked. */
 int storage_find(struct storage *s, const char *jail, struct conf_jail *out) MUST_CHECK;
-/* Clones `from` to the tree of the jail as `j` describes it; told where it fails. */
+/* Clones `from`, which the caller holds where it is a jail, to the tree of the jail as `j` describes
+ * it; told where it fails. */
 bool storage_clone(struct storage *s, const char *from, const struct conf_jail *j);
 
 /* Asks on the terminal. True: yes. Where there is nobody to ask, tells to say -y. */

@@ -8,6 +8,7 @@
 #include "cmd/configured.h"
 #include "cmd/goback.h"
 #include "cmd/output.h"
+#include "cmd/renaming.h"
 #include "conf/check.h"
 #include "run/confirm.h"
 #include "run/up.h"
@@ -208,6 +209,11 @@ static int up_run_verb(int argc, char **argv)
 			warn_msg("--confirm %s: within how many seconds? 1 to 86400", optarg);
 			return 1;
 		}
+	}
+	autofree char *half_renamed = renaming_complaint(cmd_root);
+	if (half_renamed) {
+		warn_msg("%s", half_renamed);
+		return 1;
 	}
 	if (configured_open(&c) || !good_list(&c))
 		return 1;

@@ -296,3 +296,26 @@ void leases_check(const char *root, struct diags *d)
 	}
 	leases_done(&l);
 }
+
+/* All of it in one write: a crash leaves the one name or the other. */
+int leases_rename(struct leases *l, const char *from, const char *to, struct ng_err *err)
+{
+	struct str lines = {0};
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].jail && str_eq(l->v[i].jail, from))
+			add_line(&lines, to, l->v[i].ifname, &l->v[i].net);
+	int rc = 0;
+	if (lines.len) {
+		str_addf(&lines, "free %s\n", from);
+		rc = append(l, lines.s, lines.len);
+	}
+	str_done(&lines);
+	if (rc < 0)
+		return err_sys(err, rc, "%s", l->path);
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].jail && str_eq(l->v[i].jail, from)) {
+			free(l->v[i].jail);
+			l->v[i].jail = mem_strdup(to);
+		}
+	return 0;
+}

@@ -37,6 +37,8 @@ void leases_unlock(struct leases *l);
 int leases_add(struct leases *l, const char *jail, const char *ifname, const struct ipnet *net,
 	       struct ng_err *err) MUST_CHECK;
 int leases_free(struct leases *l, const char *jail, struct ng_err *err) MUST_CHECK;
+int leases_rename(struct leases *l, const char *from, const char *to,
+		  struct ng_err *err) MUST_CHECK;
 
 /* What in the file makes no sense, or contradicts itself. */
 void leases_check(const char *root, struct diags *d);

@@ -57,6 +57,12 @@ int store_clone_dir(struct store *s, const char *dir, const char *from, const ch
 int store_destroy(struct store *s, const char *jail, const char *path,
 		  struct ng_err *err) MUST_CHECK;
 
+/* The jail's tree becomes that of jail `to`, at new_path (both with the -R prefix). What was done
+ * already by a run that was killed is not done again; what fails is taken back. The caller has made
+ * sure that neither runs. */
+int store_rename(struct store *s, const char *from, const char *to, const char *old_path,
+		 const char *new_path, struct ng_err *err) MUST_CHECK;
+
 /* What is known of a jail's tree. Strings owned. */
 struct store_jail {
 	char *backend; /* "overlay", "dir" */

@@ -1,0 +1,99 @@
+/* A jail's tree under another name. */
+#include <fcntl.h>
+#include <stdio.h>
+#include <string.h>
+#include <sys/stat.h>
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/str.h"
+#include "store/entry.h"
+#include "sys/path.h"
+
+static bool is_there(const char *path)
+{
+	struct stat st;
+	return lstat(path, &st) == 0;
+}
+
+/* The tree itself, from path to path. One that was moved already, by a run that was killed, is left
+ * alone. */
+static int move_tree(const char *from, const char *to, struct ng_err *err)
+{
+	autofree char *mounted = NULL;
+	struct stat st;
+	if (lstat(from, &st) < 0 && errno == ENOENT)
+		return 0;
+	if (!S_ISDIR(st.st_mode))
+		return err_set(err, ENOTDIR, "%s is not a directory: it is yours to move", from);
+	int rc = path_mounted_below(from, &mounted);
+	if (rc != 0)
+		return rc < 0 ? err_sys(err, rc, "%s", from)
+			      : err_set(err, EBUSY, "something is mounted at %s: umount it first",
+					mounted);
+	autofree char *parent = mem_strndup(to, (size_t)(strrchr(to, '/') - to) + 1);
+	rc = file_mkdirs(parent, 0700);
+	if (rc < 0)
+		return err_sys(err, rc, "making %s", parent);
+	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno == EXDEV)
+		return err_set(err, EXDEV,
+			       "%s would be on another file system than %s: write the path of the "
+			       "jail out in jail.conf, or move the tree yourself",
+			       to, from);
+	return err_sys(err, errno, "renaming %s to %s", from, to);
+}
+
+static int write_origin(int dir, const struct entry *e, struct ng_err *err)
+{
+	static const char next[] = "origin.new";
+	int rc = entry_write(dir, next, e);
+	if (rc == 0 && renameat(dir, next, dir, store_kind_file(STORE_JAILS)) < 0)
+		rc = -errno;
+	return rc < 0 ? err_sys(err, rc, "origin") : 0;
+}
+
+static int move_entry(const struct store *s, const char *from, const char *to, const char *path,
+		      struct ng_err *err)
+{
+	autodone(entry_done) struct entry e = {0};
+	autoclose int kind = store_open_kind(s, STORE_JAILS, false);
+	if (kind == -ENOENT)
+		return 0;
+	if (kind < 0)
+		return err_sys(err, kind, "%s/jails", s->dir);
+	if (renameat2(kind, from, kind, to, RENAME_NOREPLACE) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "renaming %s/jails/%s to %s", s->dir, from, to);
+	autoclose int dir = store_open_entry(s, STORE_JAILS, to);
+	int rc = dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), &e);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		return err_sys(err, rc, "%s/jails/%s", s->dir, to);
+	if (!e.path || store_same_path(e.path, path))
+		return 0;
+	free(e.path);
+	e.path = mem_strdup(path);
+	return write_origin(dir, &e, err);
+}
+
+int store_rename(struct store *s, const char *from, const char *to, const char *old_path,
+		 const char *new_path, struct ng_err *err)
+{
+	struct ng_err ignored = {0};
+	bool moves = !store_same_path(old_path, new_path);
+	int rc = store_check_name(STORE_JAILS, to, err);
+	if (rc == 0 && moves && is_there(old_path) && is_there(new_path))
+		rc = err_set(err, EEXIST, "%s exists already: move it away", new_path);
+	if (rc == 0 && moves)
+		rc = move_tree(old_path, new_path, err);
+	if (rc < 0)
+		return rc;
+	rc = move_entry(s, from, to, new_path, err);
+	if (rc == 0)
+		return 0;
+	if (move_entry(s, to, from, old_path, &ignored) < 0 ||
+	    (moves && move_tree(new_path, old_path, &ignored) < 0))
+		err_prefix(err, "half done (%s)", ignored.text);
+	return rc;
+}
