@@ -13,6 +13,9 @@ struct source {
 	int layer;   /* the template's root that may be, or is, the layer below; or -1 */
 	int lock;    /* held, shared, so that the template stays; or -1 */
 	char *lower; /* that template's name, or NULL; owned */
+	/* Instead of all that: fills the empty directory `tree` with a complete tree. */
+	int (*make)(void *arg, int tree, struct ng_err *err);
+	void *make_arg;
 };
 #define SOURCE_NONE ((struct source){.tree = -1, .layer = -1, .lock = -1})
 void source_done(struct source *src);
@@ -23,7 +26,8 @@ struct store_backend {
 	/* Can a clone of src be kept this way in the folder `stage`, for a jail at `path`? 1, 0, or
 	 * -errno where it cannot and no other way will do. */
 	int (*suits)(const struct source *src, int stage, const char *path, struct ng_err *err);
-	/* Fills the stage or its twin and gives the clone an identity of its own. */
+	/* Fills the stage or its twin and gives the clone an identity of its own; hostname NULL: it
+	 * keeps the one that its tree comes with. */
 	int (*fill)(const struct source *src, int stage, const char *path, const char *hostname,
 		    struct ng_err *err);
 	/* The entry is in place: what is left to do at `path`. May be NULL. */

@@ -1,4 +1,5 @@
-/* Making a jail's tree from another one, and removing it. */
+#include "store/clone.h"
+
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
@@ -7,7 +8,6 @@
 #include <time.h>
 #include "base/mem.h"
 #include "base/str.h"
-#include "store/backend.h"
 #include "store/copy.h"
 #include "store/entry.h"
 #include "store/stage.h"
@@ -223,9 +223,8 @@ static int check_new(struct store *s, const char *jail, const char *path, struct
 	return left < 0 ? rc : remove_entry(s, jail, err);
 }
 
-static int clone_source(struct store *s, const struct source *src, const char *from,
-			const char *jail, const char *path, const char *hostname,
-			struct ng_err *err)
+int clone_source(struct store *s, const struct source *src, const char *from, const char *jail,
+		 const char *path, const char *hostname, struct ng_err *err)
 {
 	autofree char *at = NULL;
 	int rc = store_check_name(STORE_JAILS, jail, err);
@@ -235,7 +234,15 @@ static int clone_source(struct store *s, const struct source *src, const char *f
 	if (rc == 0)
 		rc = check_new(s, jail, at, err);
 	if (rc == 0)
-		rc = make_clone(s, src, from, jail, at, hostname ? hostname : jail, err);
+		rc = make_clone(s, src, from, jail, at, hostname, err);
+	return rc;
+}
+
+static int clone_named(struct store *s, const struct source *src, const char *from,
+		       const char *jail, const char *path, const char *hostname, struct ng_err *err)
+{
+	int rc = clone_source(s, src, from, jail, path, hostname ? hostname : jail, err);
+
 	return rc < 0 ? err_prefix(err, "cloning %s to %s", from, jail) : 0;
 }
 
@@ -245,7 +252,7 @@ int store_clone(struct store *s, const char *from, const char *jail, const char 
 	autodone(source_done) struct source src = SOURCE_NONE;
 	int rc = find_source(s, from, &src, err);
 
-	return rc < 0 ? rc : clone_source(s, &src, from, jail, path, hostname, err);
+	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
 }
 
 int store_clone_dir(struct store *s, const char *dir, const char *from, const char *jail,
@@ -256,7 +263,7 @@ int store_clone_dir(struct store *s, const char *dir, const char *from, const ch
 	src.tree = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (src.tree < 0)
 		return err_sys(err, errno, "%s", dir);
-	return clone_source(s, &src, from, jail, path, hostname, err);
+	return clone_named(s, &src, from, jail, path, hostname, err);
 }
 
 static int check_unmounted(const char *path, struct ng_err *err)

@@ -49,10 +49,10 @@ static int dir_fill(const struct source *src, int stage, const char *path, const
 	autoclose int tree = open(twin, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (tree < 0)
 		return err_sys(err, errno, "%s", twin);
-	int rc = copy_tree(src->tree, tree, 0, -1, err);
-	if (rc < 0)
-		return rc;
-	rc = identity_renew(tree, -1, hostname, err);
+	int rc = src->make ? src->make(src->make_arg, tree, err)
+			   : copy_tree(src->tree, tree, 0, -1, err);
+	if (rc == 0 && hostname)
+		rc = identity_renew(tree, -1, hostname, err);
 	/* The name must not reach the disk before what it names. */
 	if (rc == 0 && syncfs(tree) < 0)
 		rc = err_sys(err, errno, "writing to disk");

@@ -1,7 +1,5 @@
-/* Trees from archives. An archive is a stranger's text: each name is walked component by component
- * from the new tree's root, following no link, so nothing is written outside of it whatever the
- * archive says. What cannot be meant by an honest one (absolute names, "..", a way through a link)
- * is refused rather than bent. */
+#include "store/unpack.h"
+
 #include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
@@ -10,7 +8,6 @@
 #include <sys/xattr.h>
 #include "base/mem.h"
 #include "base/own.h"
-#include "store/archive-module.h"
 #include "store/copy.h"
 #include "store/tools.h"
 
@@ -29,27 +26,17 @@ struct late_dir {
 	size_t nattributes;
 };
 
-struct unpack {
-	const struct archive_module *module;
-	void *archive;
-	int tree;
-	struct arena arena;
-	struct late_dir *late;
-	size_t nlate;
-	size_t entries;
-	struct ng_err *err;
-};
-
-static void unpack_done(struct unpack *u)
+void unpack_done(struct unpack *u)
 {
 	if (u->archive)
 		u->module->close(u->archive);
 	free(u->late);
 	arena_done(&u->arena);
+	str_done(&u->last);
 }
 
 /* Never unloaded: some of the libraries it brings do not like that. */
-static const struct archive_module *load_module(struct ng_err *err)
+const struct archive_module *archive_load(struct ng_err *err)
 {
 	autofree char *path = own_file("src/store", NG_LIBEXECDIR, ARCHIVE_MODULE);
 	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
@@ -114,6 +101,10 @@ static int fail(struct unpack *u, const char *path, int code)
 		return err_set(u->err, EXDEV, "%.1024s: this name leads out of the tree", path);
 	if (code == -ELOOP)
 		return err_set(u->err, ELOOP, "%.1024s: goes through a link or a file", path);
+	if (code == -EEXIST)
+		return err_set(u->err, EEXIST, "%.1024s: is in it twice", path);
+	if (code == -ENODEV)
+		return err_set(u->err, ENODEV, "%.1024s: is a device", path);
 	return err_sys(u->err, code, "%.1024s", path);
 }
 
@@ -228,8 +219,8 @@ static int make_dir(struct unpack *u, int dir, const char *name, const struct ar
 	return 0;
 }
 
-/* A later entry replaces an earlier one, as when tar appended it. */
-static int make_way(int dir, const char *name, bool for_dir)
+/* A later entry replaces an earlier one, as when tar appended it; in a stream, what the tree had. */
+static int make_way(int dir, const char *name, bool for_dir, unsigned flags)
 {
 	struct stat st;
 
@@ -237,30 +228,65 @@ static int make_way(int dir, const char *name, bool for_dir)
 		return for_dir ? 0 : -EISDIR;
 	if (fstatat(dir, name, &st, AT_SYMLINK_NOFOLLOW) < 0)
 		return errno == ENOENT ? 0 : -errno;
+	if ((flags & UNPACK_STRICT) && !(flags & UNPACK_OVER))
+		return -EEXIST;
 	if (S_ISDIR(st.st_mode))
 		return for_dir ? 0 : -EISDIR;
 	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
 }
 
-static int unpack_entry(struct unpack *u, const struct archive_file *f)
+static int make_entry(struct unpack *u, int dir, const char *name, const struct archive_file *f)
 {
-	char name[NAME_MAX + 1];
-	autoclose int dir = open_folder(u, f->path, true, name);
-	int rc = dir < 0 ? dir : make_way(dir, name, S_ISDIR(f->mode) && !f->hard);
-
-	if (rc < 0)
-		return fail(u, f->path, rc);
 	if (f->hard)
-		rc = make_hard_link(u, dir, name, f);
-	else if (S_ISDIR(f->mode))
-		rc = make_dir(u, dir, name, f);
-	else if (S_ISREG(f->mode))
-		rc = make_file(u, dir, name, f);
-	else if (S_ISLNK(f->mode))
-		rc = make_link(dir, name, f);
-	else if (S_ISFIFO(f->mode))
-		rc = make_fifo(dir, name, f);
+		return make_hard_link(u, dir, name, f);
+	if (S_ISDIR(f->mode))
+		return make_dir(u, dir, name, f);
+	if (S_ISREG(f->mode))
+		return make_file(u, dir, name, f);
+	if (S_ISLNK(f->mode))
+		return make_link(dir, name, f);
+	if (S_ISFIFO(f->mode))
+		return make_fifo(dir, name, f);
 	/* Devices and sockets are left out: a jail has a /dev of its own. */
+	return u->flags & UNPACK_STRICT ? -ENODEV : 0;
+}
+
+int unpack_order(const char *a, const char *b)
+{
+	while (*a == *b && *a)
+		a++, b++;
+	/* A slash ends a name: it comes before every byte that a name can have. */
+	int x = *a == '/' ? 1 : (unsigned char)*a + (*a ? 1 : 0);
+	int y = *b == '/' ? 1 : (unsigned char)*b + (*b ? 1 : 0);
+	return x - y;
+}
+
+/* In order each name comes once, and no folder can become something else behind its entry. */
+static int check_order(struct unpack *u, const char *path)
+{
+	int rc = unpack_order(str_text(&u->last), path);
+
+	if (rc == 0 && u->late)
+		return err_set(u->err, EBADMSG, "%.1024s: is in it twice", path);
+	if (rc > 0)
+		return err_set(u->err, EBADMSG, "%.1024s: is not in its place, behind %.512s", path,
+			       str_text(&u->last));
+	u->last.len = 0;
+	str_add(&u->last, path);
+	return 0;
+}
+
+int unpack_entry(struct unpack *u, const struct archive_file *f)
+{
+	bool strict = u->flags & UNPACK_STRICT;
+	char name[NAME_MAX + 1];
+	int rc = strict ? check_order(u, f->path) : 0;
+	if (rc < 0)
+		return rc;
+	autoclose int dir = open_folder(u, f->path, !strict, name);
+	rc = dir < 0 ? dir : make_way(dir, name, S_ISDIR(f->mode) && !f->hard, u->flags);
+	if (rc == 0)
+		rc = make_entry(u, dir, name, f);
 	if (rc == -EBADMSG)
 		return err_set(u->err, EBADMSG, "%.1024s: %s", f->path,
 			       u->module->error(u->archive));
@@ -287,27 +313,34 @@ static int finish_dir(struct unpack *u, const struct late_dir *d)
 	return futimens(fd, times) < 0 ? -errno : 0;
 }
 
+int unpack_finish(struct unpack *u)
+{
+	for (size_t i = u->nlate; i-- > 0;) {
+		int rc = finish_dir(u, &u->late[i]);
+		bool gone = rc == -ENOENT || rc == -ENOTDIR || rc == -ELOOP;
+		if (rc < 0 && (!gone || (u->flags & UNPACK_STRICT)))
+			return fail(u, u->late[i].path, rc);
+	}
+	return 0;
+}
+
 static int unpack_all(struct unpack *u)
 {
 	struct archive_file f;
+	size_t entries = 0;
 	int rc;
 
 	while ((rc = u->module->next(u->archive, &f)) > 0) {
-		u->entries++;
+		entries++;
 		rc = unpack_entry(u, &f);
 		if (rc < 0)
 			return rc;
 	}
 	if (rc < 0)
 		return err_set(u->err, EBADMSG, "%s", u->module->error(u->archive));
-	if (u->entries == 0)
+	if (entries == 0)
 		return err_set(u->err, EBADMSG, "it holds no files");
-	for (size_t i = u->nlate; i-- > 0;) {
-		rc = finish_dir(u, &u->late[i]);
-		if (rc < 0 && rc != -ENOENT && rc != -ENOTDIR && rc != -ELOOP)
-			return fail(u, u->late[i].path, rc);
-	}
-	return 0;
+	return unpack_finish(u);
 }
 
 int make_unpacked(const char *file, int tree, struct ng_err *err)
@@ -317,7 +350,7 @@ int make_unpacked(const char *file, int tree, struct ng_err *err)
 
 	if (fd < 0)
 		return err_sys(err, errno, "%s", file);
-	u.module = load_module(err);
+	u.module = archive_load(err);
 	if (!u.module)
 		return -err->code;
 	u.archive = u.module->open(fd);
