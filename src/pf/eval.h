@@ -20,7 +20,7 @@ struct pf_packet {
 	int icmp_type, icmp_code;
 	int tos;
 	uint32_t uid, gid; /* of the host's own socket; UINT32_MAX: none */
-	const char **tags; /* set so far (in the world's arena), NULL-terminated, or NULL */
+	const char *tag;   /* at most one at a time; NULL */
 	bool fragment;
 };
 
