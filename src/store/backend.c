@@ -20,27 +20,64 @@ const struct store_backend *backend_find(const char *name)
 	return NULL;
 }
 
-int backend_choose(const struct source *src, int stage, const char *path,
-		   const struct store_backend **out, struct ng_err *err)
+static int adopt(const struct store_backend *b, const struct source *src, struct thing *t,
+		 struct ng_err *err)
 {
-	int rc = 0;
-
-	*out = src->backend;
-	for (size_t i = 0; !*out && rc == 0 && i < ARRAY_SIZE(backends); i++) {
-		rc = backends[i]->suits(src, stage, path, err);
-		if (rc > 0)
-			*out = backends[i];
-	}
-	return rc < 0 ? rc : 0;
+	t->b = b;
+	free(t->e.backend);
+	t->e.backend = mem_strdup(b->name);
+	return b->plan ? b->plan(src, t, err) : 0;
 }
 
-void source_done(struct source *src)
+int backend_choose(const struct source *src, struct thing *t, struct ng_err *err)
 {
-	macro_close(&src->tree);
-	macro_close(&src->layer);
-	macro_close(&src->lock);
-	free(src->lower);
-	*src = SOURCE_NONE;
+	if (src && src->jail && src->backend && !src->full)
+		return adopt(src->backend, src, t, err);
+	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
+		int rc = backends[i]->suits(src, t, err);
+		if (rc < 0)
+			return rc;
+		if (rc > 0)
+			return adopt(backends[i], src, t, err);
+	}
+	return -err->code; /* the last one's reason */
+}
+
+void thing_done(struct thing *t)
+{
+	macro_close(&t->dir);
+	entry_done(&t->e);
+	*t = THING_NONE;
+}
+
+char *thing_tree(const struct thing *t)
+{
+	autodone(str_done) struct str b = {0};
+
+	if (t->kind == STORE_JAILS)
+		return mem_strdup(t->e.path);
+	str_addf(&b, "%s/%s/%s/root", t->s->dir, store_kind_dir(t->kind), t->name);
+	return str_take(&b);
+}
+
+int thing_open(const struct store *s, enum store_kind kind, const char *name, struct thing *out,
+	       struct ng_err *err)
+{
+	*out = (struct thing){.s = s, .kind = kind, .name = name};
+	out->dir = store_open_entry(s, kind, name);
+	int rc = out->dir < 0 ? out->dir : entry_read(out->dir, store_kind_file(kind), &out->e);
+	if (rc == -ENOENT || rc == -ENOTDIR)
+		return -ENOENT;
+	if (rc < 0)
+		return err_sys(err, rc, "%s/%s/%s/%s", s->dir, store_kind_dir(kind), name,
+			       store_kind_file(kind));
+	if (kind == STORE_TEMPLATES && !out->e.backend)
+		out->e.backend = mem_strdup(backend_dir.name);
+	out->b = backend_find(out->e.backend);
+	if (!out->b || (kind == STORE_JAILS && (!out->e.path || out->e.path[0] != '/')))
+		return err_set(err, EBADMSG, "%s/%s/%s/%s: not as newgate writes it", s->dir,
+			       store_kind_dir(kind), name, store_kind_file(kind));
+	return out->b->there(out) ? 0 : -ENOENT;
 }
 
 /* The name of the file system that holds `fd`, by its mount in /proc/self/mountinfo: "ID PARENT

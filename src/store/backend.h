@@ -1,51 +1,105 @@
-/* The ways of keeping a jail's tree, each a small table of functions. The first one that suits the
- * file systems at hand makes the clone; its name is in the jail's entry from then on. */
+/* The ways of keeping trees, each a small table of functions over the same few notions:
+ *
+ *   a thing     a jail or a template: its folder in the store, and what that says of it
+ *   a source    what is cloned, open
+ *   a view      a complete tree to read, of a thing as it is or of one of its snapshots (store.h)
+ *
+ * Which table keeps a thing is chosen once, by the file systems at hand and by what `newgate init
+ * --store` said, and is in its entry from then on. */
 #ifndef NG_STORE_BACKEND_H
 #define NG_STORE_BACKEND_H
 
 #include <stdbool.h>
 #include "store/entry.h"
 
-/* What is cloned. */
+/* A jail or template and its folder: a finished one, or a stage (stage.h). Owns `dir` and `e`. */
+struct thing {
+	const struct store *s;
+	enum store_kind kind;
+	const char *name;
+	int dir;
+	struct entry e;
+	const struct store_backend *b; /* NULL: an entry of no backend known here */
+};
+#define THING_NONE ((struct thing){.dir = -1})
+/* Opens a finished one. -ENOENT, without a text: there is none, or what there is lacks its tree. */
+int thing_open(const struct store *s, enum store_kind kind, const char *name, struct thing *out,
+	       struct ng_err *err) MUST_CHECK;
+void thing_done(struct thing *t);
+/* Where its tree is, or will be once its folder is in place: of a jail its path, of a template
+ * STORE/templates/NAME/root. The caller frees. */
+char *thing_tree(const struct thing *t) MUST_CHECK;
+
+/* What is cloned. Everything is released by source_done. */
 struct source {
-	const struct store_backend *backend; /* of a jail; NULL: a template or a plain directory */
-	int tree;    /* the complete tree; of an overlay's jail the upper layer */
-	int layer;   /* the template's root that may be, or is, the layer below; or -1 */
-	int lock;    /* held, shared, so that the template stays; or -1 */
-	char *lower; /* that template's name, or NULL; owned */
+	const struct store_backend *backend; /* NULL: a plain directory */
+	bool jail;    /* not a template: a clone of it is kept as it is kept itself */
+	bool full;    /* share nothing with it, need nothing of it */
+	int tree;     /* the complete tree */
+	int upper;    /* of an overlay's jail its own layer; else -1 */
+	int root;     /* the root of template `lower` as it lies on disk; or -1 */
+	int layer;    /* what that template shows, with the layers below it; or -1 */
+	int lock;     /* held, shared, so that template `lower` stays; or -1 */
+	char *lower;  /* the template that it is, or that it needs; or NULL */
+	char *volume; /* the data set that holds the tree; or NULL */
 	/* Instead of all that: fills the empty directory `tree` with a complete tree. */
 	int (*make)(void *arg, int tree, struct ng_err *err);
 	void *make_arg;
 };
-#define SOURCE_NONE ((struct source){.tree = -1, .layer = -1, .lock = -1})
+#define SOURCE_NONE ((struct source){.tree = -1, .upper = -1, .root = -1, .layer = -1, .lock = -1})
+/* A template, else a jail that was cloned here. */
+int source_find(const struct store *s, const char *from, struct source *out,
+		struct ng_err *err) MUST_CHECK;
+/* 1, 0 where there is no such template, or -errno. */
+int source_template(const struct store *s, const char *name, struct source *out,
+		    struct ng_err *err) MUST_CHECK;
+int source_dir(const char *path, struct source *out, struct ng_err *err) MUST_CHECK;
 void source_done(struct source *src);
 
 struct store_backend {
 	const char *name;
-	bool layered; /* its jails need their template to stay */
-	/* Can a clone of src be kept this way in the folder `stage`, for a jail at `path`? 1, 0, or
-	 * -errno where it cannot and no other way will do. */
-	int (*suits)(const struct source *src, int stage, const char *path, struct ng_err *err);
-	/* Fills the stage or its twin and gives the clone an identity of its own; hostname NULL: it
-	 * keeps the one that its tree comes with. */
-	int (*fill)(const struct source *src, int stage, const char *path, const char *hostname,
-		    struct ng_err *err);
-	/* The entry is in place: what is left to do at `path`. May be NULL. */
-	int (*place)(const char *path, struct ng_err *err);
+
+	/* --- making; src NULL: an empty tree --- */
+
+	/* Can t, a stage, be kept this way as a clone of src? 1, 0 where not, or -errno where not
+	 * and no other way will do. Told why in both cases. */
+	int (*suits)(const struct source *src, const struct thing *t, struct ng_err *err);
+	/* Completes t->e before it is written: whatever is made beyond the stage's folder must be
+	 * named there first, so that `drop` finds it; so must the template that is needed (lower).
+	 * May be NULL. */
+	int (*plan)(const struct source *src, struct thing *t, struct ng_err *err);
+	/* Makes the tree. The descriptor of what may be written of it: of an overlay the upper
+	 * layer. */
+	int (*fill)(const struct source *src, const struct thing *t, struct ng_err *err);
+	/* The folder is in its place: what is left to do for the tree. May be NULL. */
+	int (*place)(const struct thing *t, struct ng_err *err);
+
+	/* --- using --- */
+
 	/* Is the tree there? An entry without it is what a killed run left. */
-	bool (*there)(const struct entry *e);
-	/* Opens the tree for cloning it further; `entry` is the jail's folder. */
-	int (*open)(const struct store *s, int entry, const struct entry *e, struct source *out,
+	bool (*there)(const struct thing *t);
+	/* For cloning it further: fills tree, and what else there is of upper, root, layer, volume. */
+	int (*open)(const struct thing *t, struct source *out, struct ng_err *err);
+	int (*layout)(const struct thing *t, struct store_layout *out, struct ng_err *err);
+	/* snap NULL: as it is now. */
+	int (*view)(const struct thing *t, const char *snap, struct store_view *out,
 		    struct ng_err *err);
-	int (*layout)(const struct store *s, const char *jail, const struct entry *e,
-		      struct store_layout *out, struct ng_err *err);
-	/* The entry has become a stage again: what is at `path` becomes its twin, or goes. */
-	int (*displace)(const char *path, struct ng_err *err);
+	int (*usage)(const struct thing *t, struct store_usage *out, struct ng_err *err);
+	/* 0: none. -EOPNOTSUPP with the reason where it cannot be bounded here. */
+	int (*quota)(const struct thing *t, uint64_t bytes, struct ng_err *err);
+
+	/* --- removing --- */
+
+	/* The tree leaves its place before the folder leaves its own. */
+	int (*displace)(const struct thing *t, struct ng_err *err);
+	/* t is a stage that goes: what belongs to it and is not simply files in its folder. What is
+	 * not there any more is no fault. May be NULL. */
+	int (*drop)(const struct thing *t, struct ng_err *err);
 };
 extern const struct store_backend backend_overlay, backend_dir;
 const struct store_backend *backend_find(const char *name); /* NULL: unknown */
-int backend_choose(const struct source *src, int stage, const char *path,
-		   const struct store_backend **out, struct ng_err *err) MUST_CHECK;
+/* Sets t->b and t->e.backend, and completes the entry. */
+int backend_choose(const struct source *src, struct thing *t, struct ng_err *err) MUST_CHECK;
 
 /* Can trees below this directory be mounted with mapped owners? 0, or -errno with the file system
  * named and the remedy told. `what` is the path for the message. */
@@ -55,7 +109,16 @@ int backend_check_idmap(int dir, const char *what, struct ng_err *err) MUST_CHEC
 #define PROBE_COUNT 65536u
 int backend_mapped(int dir, int userns) MUST_CHECK;
 
-/* Opens templates/NAME/root. */
-int template_open_root(const struct store *s, const char *name) MUST_CHECK;
+/* What layers show together, read-only, mounted nowhere: the uppermost first. One layer is itself.
+ * A descriptor to read from. */
+int layers_join(const int *layer, size_t n, struct ng_err *err) MUST_CHECK;
+/* A template can be built on another. Paths of the layers of which template `name` is the
+ * uppermost. */
+#define LAYERS_MAX 12
+struct strv;
+int layers_of(const struct store *s, const char *name, struct strv *out,
+	      struct ng_err *err) MUST_CHECK;
+/* What these show, below `upper` (-1: none). */
+int layers_view(const struct store *s, const char *name, int upper, struct ng_err *err) MUST_CHECK;
 
 #endif

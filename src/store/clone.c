@@ -3,13 +3,13 @@
 #include <fcntl.h>
 #include <stdio.h>
 #include <string.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include "base/mem.h"
 #include "base/str.h"
 #include "store/copy.h"
 #include "store/entry.h"
+#include "store/identity.h"
 #include "store/stage.h"
 #include "sys/path.h"
 
@@ -51,89 +51,6 @@ static int check_free(const char *path, struct ng_err *err)
 	return 0;
 }
 
-/* Opens a template and keeps it from being destroyed while `lock` is open. The finders return 1, 0
- * where there is none of that name, or -errno. */
-static int hold_template(const struct store *s, const char *name, struct source *out,
-			 struct ng_err *err)
-{
-	struct stat held, now;
-
-	out->lock = store_open_entry(s, STORE_TEMPLATES, name);
-	if (out->lock == -ENOENT || out->lock == -ENOTDIR)
-		return 0;
-	if (out->lock < 0)
-		return err_sys(err, out->lock, "template %s", name);
-	if (flock(out->lock, LOCK_SH | LOCK_NB) < 0)
-		return err_set(err, EBUSY, "template %s is being destroyed", name);
-	/* It may have been taken away between the two calls. */
-	autoclose int again = store_open_entry(s, STORE_TEMPLATES, name);
-	if (again < 0 || fstat(out->lock, &held) < 0 || fstat(again, &now) < 0)
-		return 0;
-	return held.st_ino == now.st_ino;
-}
-
-static int find_template(const struct store *s, const char *name, struct source *out,
-			 struct ng_err *err)
-{
-	int rc = hold_template(s, name, out, err);
-
-	if (rc <= 0)
-		return rc;
-	out->tree = template_open_root(s, name);
-	out->layer = template_open_root(s, name);
-	if (out->tree < 0 || out->layer < 0)
-		return err_sys(err, out->tree < 0 ? out->tree : out->layer, "template %s", name);
-	out->lower = mem_strdup(name);
-	return 1;
-}
-
-static int open_jail(const struct store *s, int dir, const struct entry *e, struct source *out,
-		     struct ng_err *err)
-{
-	int rc = e->lower ? hold_template(s, e->lower, out, err) : 1;
-
-	if (rc == 0)
-		return err_set(err, ENOENT, "its template %s is missing", e->lower);
-	rc = rc < 0 ? rc : out->backend->open(s, dir, e, out, err);
-	return rc < 0 ? rc : 1;
-}
-
-static int find_jail(const struct store *s, const char *name, struct source *out,
-		     struct ng_err *err)
-{
-	autodone(entry_done) struct entry e = {0};
-	autoclose int dir = store_open_entry(s, STORE_JAILS, name);
-	int rc = dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), &e);
-
-	if (rc == -ENOENT || rc == -ENOTDIR)
-		return 0;
-	if (rc < 0)
-		return err_sys(err, rc, "jail %s", name);
-	out->backend = backend_find(e.backend);
-	if (!out->backend || !e.path || !out->backend->there(&e))
-		return 0;
-	rc = open_jail(s, dir, &e, out, err);
-	return rc < 0 ? err_prefix(err, "jail %s", name) : rc;
-}
-
-static int find_source(const struct store *s, const char *from, struct source *out,
-		       struct ng_err *err)
-{
-	int rc = find_template(s, from, out, err);
-
-	if (rc == 0) {
-		source_done(out);
-		rc = find_jail(s, from, out, err);
-	}
-	if (rc == 0)
-		return err_set(
-		    err, ENOENT,
-		    "there is no template and no cloned jail \"%s\" (newgate template list "
-		    "shows the templates; newgate template create %s --from busybox makes one)",
-		    from, from);
-	return rc;
-}
-
 /* Removes jails/NAME, whatever state it is in. */
 static int remove_entry(struct store *s, const char *jail, struct ng_err *err)
 {
@@ -148,46 +65,56 @@ static int remove_entry(struct store *s, const char *jail, struct ng_err *err)
 	return stage_drop(&st, err);
 }
 
-static int fill_stage(struct store *s, const struct source *src, const char *from, const char *path,
-		      const char *hostname, const struct stage *st,
-		      const struct store_backend **out, struct ng_err *err)
+/* Fills the stage and, where it is to have a host name, gives what is there an identity of its own.
+ */
+static int fill_stage(const struct source *from, const char *hostname, struct thing *t,
+		      struct ng_err *err)
 {
-	const struct store_backend *backend = NULL;
-	int rc = backend_choose(src, st->dir, path, &backend, err);
+	const struct source *src = from->make ? NULL : from;
+	int rc = backend_choose(src, t, err);
 
+	if (rc == 0)
+		rc = entry_write(t->dir, store_kind_file(STORE_JAILS), &t->e);
 	if (rc < 0)
-		return rc;
-	const struct entry e = {
-	    .backend = (char *)backend->name,
-	    .from = (char *)from,
-	    .lower = backend->layered ? src->lower : NULL,
-	    .path = (char *)path,
-	    .made = time(NULL),
-	};
-	rc = entry_write(st->dir, store_kind_file(STORE_JAILS), &e);
-	if (rc < 0)
-		return err_sys(err, rc, "writing to %s/jails", s->dir);
-	*out = backend;
-	return backend->fill(src, st->dir, path, hostname, err);
+		return err->code ? rc : err_sys(err, rc, "writing to %s/jails", t->s->dir);
+	autoclose int tree = t->b->fill(src, t, err);
+	if (tree < 0)
+		return tree;
+	bool layered = t->b == &backend_overlay;
+	if (from->make)
+		rc = from->make(from->make_arg, tree, err);
+	if (rc == 0 && hostname)
+		rc = identity_renew(tree, layered ? src->layer : -1, hostname, err);
+	/* The name must not reach the disk before what it names. */
+	if (rc == 0 && !layered && syncfs(tree) < 0)
+		rc = err_sys(err, errno, "writing to disk");
+	return rc;
 }
 
 static int make_clone(struct store *s, const struct source *src, const char *from, const char *jail,
 		      const char *path, const char *hostname, struct ng_err *err)
 {
 	autodone(stage_done) struct stage st = STAGE_NONE;
-	const struct store_backend *backend = NULL;
+	autodone(thing_done) struct thing t = THING_NONE;
 	int rc = stage_begin(s, STORE_JAILS, jail, &st, err);
 
-	if (rc == 0)
-		rc = fill_stage(s, src, from, path, hostname, &st, &backend, err);
+	if (rc < 0)
+		return rc;
+	rc = stage_thing(&st, &t, err);
+	if (rc < 0)
+		return rc;
+	t.e =
+	    (struct entry){.from = mem_strdup(from), .path = mem_strdup(path), .made = time(NULL)};
+	rc = fill_stage(src, hostname, &t, err);
 	if (rc < 0)
 		return rc;
 	rc = stage_commit(&st);
 	if (rc < 0)
 		return err_sys(err, rc, "renaming to %s/jails/%s", s->dir, jail);
-	rc = backend->place ? backend->place(path, err) : 0;
+	rc = t.b->place ? t.b->place(&t, err) : 0;
 	if (rc < 0) {
 		struct ng_err ignored = {0};
+		thing_done(&t);
 		stage_done(&st);
 		remove_entry(s, jail, &ignored);
 	}
@@ -250,7 +177,7 @@ int store_clone(struct store *s, const char *from, const char *jail, const char 
 		const char *hostname, struct ng_err *err)
 {
 	autodone(source_done) struct source src = SOURCE_NONE;
-	int rc = find_source(s, from, &src, err);
+	int rc = source_find(s, from, &src, err);
 
 	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
 }
@@ -259,11 +186,9 @@ int store_clone_dir(struct store *s, const char *dir, const char *from, const ch
 		    const char *path, const char *hostname, struct ng_err *err)
 {
 	autodone(source_done) struct source src = SOURCE_NONE;
+	int rc = source_dir(dir, &src, err);
 
-	src.tree = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	if (src.tree < 0)
-		return err_sys(err, errno, "%s", dir);
-	return clone_named(s, &src, from, jail, path, hostname, err);
+	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
 }
 
 static int check_unmounted(const char *path, struct ng_err *err)
@@ -286,26 +211,26 @@ static int check_unmounted(const char *path, struct ng_err *err)
 	return 0;
 }
 
-static int destroy_entry(struct store *s, const char *jail, const char *path, const struct entry *e,
+static int destroy_thing(struct store *s, const char *path, const struct thing *t,
 			 struct ng_err *err)
 {
 	autodone(stage_done) struct stage st = STAGE_NONE;
 	autofree char *own = NULL;
 
-	if (path && !store_same_path(path, e->path))
+	if (path && !store_same_path(path, t->e.path))
 		return err_set(
 		    err, EINVAL,
 		    "its tree was made at %s, but its path is now %s: set path back to remove it",
-		    e->path, path);
-	if (asprintf(&own, "%s/jails/%s", s->dir, jail) < 0)
+		    t->e.path, path);
+	if (asprintf(&own, "%s/jails/%s", s->dir, t->name) < 0)
 		return err_sys(err, ENOMEM, "path");
-	int rc = check_unmounted(e->path, err);
+	int rc = check_unmounted(t->e.path, err);
 	if (rc == 0)
 		rc = check_unmounted(own, err);
 	if (rc == 0)
-		rc = stage_begin(s, STORE_JAILS, jail, &st, err);
+		rc = stage_begin(s, STORE_JAILS, t->name, &st, err);
 	if (rc == 0)
-		rc = backend_find(e->backend)->displace(e->path, err);
+		rc = t->b->displace(t, err);
 	if (rc < 0)
 		return rc;
 	rc = stage_take_back(&st);
@@ -314,16 +239,13 @@ static int destroy_entry(struct store *s, const char *jail, const char *path, co
 
 int store_destroy(struct store *s, const char *jail, const char *path, struct ng_err *err)
 {
-	autodone(entry_done) struct entry e = {0};
-	autoclose int dir = store_open_entry(s, STORE_JAILS, jail);
-	int rc = dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), &e);
+	autodone(thing_done) struct thing t = THING_NONE;
+	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
 
-	if (rc == -ENOENT)
+	if (rc == -ENOENT && !t.b)
 		return err_set(err, ENOENT, "destroying %s: newgate has made no tree for it", jail);
-	if (rc == 0 && (!backend_find(e.backend) || !e.path || e.path[0] != '/'))
-		rc = -EBADMSG;
-	if (rc < 0)
-		return err_sys(err, rc, "destroying %s: %s/jails/%s/origin", jail, s->dir, jail);
-	rc = destroy_entry(s, jail, path, &e, err);
+	/* An entry whose tree is gone goes too. */
+	if (rc == 0 || rc == -ENOENT)
+		rc = destroy_thing(s, path, &t, err);
 	return rc < 0 ? err_prefix(err, "destroying %s", jail) : 0;
 }

@@ -212,6 +212,8 @@ static int copy_bytes(struct copy *c, int in, int out, off_t at, off_t end)
  * means that somebody shortened the file meanwhile: the copy has the rest as a hole. */
 static int copy_range(struct copy *c, int in, int out, off_t at, off_t end)
 {
+	if (c->flags & COPY_APART)
+		return copy_bytes(c, in, out, at, end);
 	while (at < end) {
 		off_t from = at, to = at;
 		ssize_t n = copy_file_range(in, &from, out, &to, (size_t)(end - at), 0);

@@ -12,11 +12,14 @@ enum copy_flag {
 	/* The tree is the upper layer of an overlay: its whiteouts and marks are part of it. In any
 	 * other tree they would hide files once it becomes a layer, and are left out. */
 	COPY_UPPER = 1,
+	/* Blocks of its own, also where the file system could share them. */
+	COPY_APART = 2,
 };
 
 /* Copies what is in the directory src into the empty directory dst, which also gets src's own
  * attributes. Kept: owners, modes, times, hard links, holes, symbolic links as they stand, and
- * extended attributes of users, ACLs and capabilities. Blocks are shared where the file system can.
+ * extended attributes of users, ACLs and capabilities. Blocks are shared where the file system can
+ * (reflinks of btrfs and xfs).
  * Left out: devices and sockets. An empty directory takes the place of what is mounted inside, of
  * dst itself and of the directory `skip` (-1: none): so "/" can be copied into a part of itself. */
 int copy_tree(int src, int dst, unsigned flags, int skip, struct ng_err *err) MUST_CHECK;

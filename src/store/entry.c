@@ -1,6 +1,8 @@
 #include "store/entry.h"
 
 #include <fcntl.h>
+#include <stddef.h>
+#include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
 #include "base/file.h"
@@ -71,15 +73,27 @@ int store_open_entry(const struct store *s, enum store_kind kind, const char *na
 	return dir < 0 ? dir : open_dir(dir, name, false, 0);
 }
 
+/* The lines that are text, in the order in which they are written. */
+static const struct {
+	const char *key;
+	size_t at;
+} lines[] = {
+    {"backend", offsetof(struct entry, backend)}, {"from", offsetof(struct entry, from)},
+    {"lower", offsetof(struct entry, lower)},     {"upper", offsetof(struct entry, upper)},
+    {"volume", offsetof(struct entry, volume)},   {"path", offsetof(struct entry, path)},
+};
+
+static char **line_of(struct entry *e, size_t i)
+{
+	return (char **)((char *)e + lines[i].at);
+}
+
 static void set_line(struct entry *e, const char *key, const char *value)
 {
-	char **text = str_eq(key, "backend") ? &e->backend
-		      : str_eq(key, "from")  ? &e->from
-		      : str_eq(key, "lower") ? &e->lower
-		      : str_eq(key, "path")  ? &e->path
-					     : NULL;
-
-	if (text) {
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++) {
+		char **text = line_of(e, i);
+		if (!str_eq(key, lines[i].key))
+			continue;
 		free(*text);
 		*text = mem_strdup(value);
 		return;
@@ -109,25 +123,43 @@ int entry_read(int dir, const char *file, struct entry *e)
 	return 0;
 }
 
+static void print_entry(struct str *b, const struct entry *e)
+{
+	struct entry shown = *e;
+
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		if (*line_of(&shown, i))
+			str_addf(b, "%s %s\n", lines[i].key, *line_of(&shown, i));
+	str_addf(b, "bytes %llu\nmade %lld\n", (unsigned long long)e->bytes, (long long)e->made);
+}
+
 int entry_write(int dir, const char *file, const struct entry *e)
 {
 	autodone(str_done) struct str b = {0};
-	const char *const line[][2] = {
-	    {"backend", e->backend}, {"from", e->from}, {"lower", e->lower}, {"path", e->path}};
 
-	for (size_t i = 0; i < ARRAY_SIZE(line); i++)
-		if (line[i][1])
-			str_addf(&b, "%s %s\n", line[i][0], line[i][1]);
-	str_addf(&b, "bytes %llu\nmade %lld\n", (unsigned long long)e->bytes, (long long)e->made);
+	print_entry(&b, e);
 	autoclose int fd = openat(dir, file, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
 	return fd < 0 ? -errno : fd_write_all(fd, b.s, b.len);
 }
 
+int entry_replace(int dir, const char *file, const struct entry *e)
+{
+	autofree char *fresh = NULL;
+
+	if (asprintf(&fresh, ".%s.new", file) < 0)
+		return -ENOMEM;
+	int rc = entry_write(dir, fresh, e);
+	autoclose int fd = rc < 0 ? -1 : openat(dir, fresh, O_RDONLY | O_CLOEXEC);
+	if (rc == 0 && (fd < 0 || fsync(fd) < 0 || renameat(dir, fresh, dir, file) < 0))
+		rc = -errno;
+	if (rc == 0 && fsync(dir) < 0)
+		rc = -errno;
+	return rc;
+}
+
 void entry_done(struct entry *e)
 {
-	free(e->backend);
-	free(e->from);
-	free(e->lower);
-	free(e->path);
+	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
+		free(*line_of(e, i));
 	*e = (struct entry){0};
 }

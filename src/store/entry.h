@@ -9,9 +9,11 @@
 /* jails/NAME/origin and templates/NAME/meta alike; strings owned, NULL where the line is missing.
  */
 struct entry {
-	char *backend; /* jail: which store_backend made it */
+	char *backend; /* which store_backend keeps it; a template without this line: dir */
 	char *from;    /* jail: the template or jail it was cloned from; template: --from */
-	char *lower;   /* overlay jail: the template whose root is its lower layer */
+	char *lower;   /* the template that it needs: whose layers or blocks are below its own */
+	char *upper;   /* overlay jail: the folder of its own layer; without this line: upper */
+	char *volume;  /* zfs: the data set */
 	char *path;    /* jail: with the -R prefix */
 	uint64_t bytes;
 	int64_t made;
@@ -20,6 +22,8 @@ struct entry {
 /* -ENOENT where there is no such file. */
 int entry_read(int dir, const char *file, struct entry *e) MUST_CHECK;
 int entry_write(int dir, const char *file, const struct entry *e) MUST_CHECK;
+/* The same where there is one already, in one step and with it on disk. */
+int entry_replace(int dir, const char *file, const struct entry *e) MUST_CHECK;
 void entry_done(struct entry *e);
 
 /* The store's folders; only root may enter them. */

@@ -15,7 +15,6 @@
 #include "base/str.h"
 #include "store/backend.h"
 #include "store/copy.h"
-#include "store/identity.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
@@ -101,14 +100,16 @@ static int try_layers(int layer, int stage, struct ng_err *err)
 	return rc == 0;
 }
 
-static int overlay_suits(const struct source *src, int stage, const char *path, struct ng_err *err)
+static int overlay_suits(const struct source *src, const struct thing *t, struct ng_err *err)
 {
 	char pair[128], tried[128];
+	int stage = t->dir;
 
-	(void)path;
-	if (src->layer < 0)
+	if (!src || src->root < 0 || src->full) {
+		err_set(err, EINVAL, "an overlay is made of a template's tree and of what changes");
 		return 0;
-	int rc = pair_of(src->layer, stage, pair, sizeof(pair));
+	}
+	int rc = pair_of(src->root, stage, pair, sizeof(pair));
 	if (rc < 0)
 		return err_sys(err, rc, "looking at the file systems");
 	autoclose int partial = openat(stage, "..", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
@@ -116,7 +117,12 @@ static int overlay_suits(const struct source *src, int stage, const char *path, 
 		return err_sys(err, errno, "opening the store");
 	if (fd_get(partial, TRIED, tried, sizeof(tried)) > 0 && str_eq(pair, tried))
 		return 1;
-	rc = try_layers(src->layer, stage, err);
+	rc = try_layers(src->root, stage, err);
+	if (rc == 0)
+		err_set(
+		    err, EOPNOTSUPP,
+		    "an overlay with mapped owners cannot be made here (it takes Linux 5.19, and "
+		    "ext4, xfs or btrfs)");
 	if (rc <= 0)
 		return rc;
 	autoclose int fd = openat(partial, TRIED, O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600);
@@ -132,81 +138,151 @@ static int make_dir(int at, const char *name, mode_t mode)
 	return fd < 0 ? -errno : fd;
 }
 
-static int overlay_fill(const struct source *src, int stage, const char *path, const char *hostname,
-			struct ng_err *err)
+static int overlay_plan(const struct source *src, struct thing *t, struct ng_err *err)
 {
-	autoclose int upper = make_dir(stage, "upper", 0700);
-	autoclose int work = make_dir(stage, "work", 0700);
-	if (upper < 0 || work < 0)
-		return err_sys(err, upper < 0 ? upper : work, "making the layers");
-	/* A template lends its root's own attributes, a jail gives all that it changed. */
-	int rc = src->backend ? copy_tree(src->tree, upper, COPY_UPPER, -1, err)
-			      : copy_dir_attributes(src->layer, upper, 0, err);
-	if (rc == 0)
-		rc = identity_renew(upper, src->layer, hostname, err);
-	if (rc < 0)
-		return rc;
-	rc = file_mkdirs(path, 0700);
-	return rc < 0 ? err_sys(err, rc, "making %s", path) : 0;
-}
-
-static bool overlay_there(const struct entry *e)
-{
-	return e->lower != NULL;
-}
-
-static int overlay_open(const struct store *s, int entry, const struct entry *e, struct source *out,
-			struct ng_err *err)
-{
-	out->tree = openat(entry, "upper", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (out->tree < 0)
-		return err_sys(err, errno, "opening its upper layer");
-	out->layer = template_open_root(s, e->lower);
-	if (out->layer < 0)
-		return err_sys(err, out->layer, "opening its template %s", e->lower);
-	out->lower = mem_strdup(e->lower);
+	(void)err;
+	free(t->e.lower);
+	t->e.lower = mem_strdup(src->lower);
 	return 0;
 }
 
-static int overlay_layout(const struct store *s, const char *jail, const struct entry *e,
-			  struct store_layout *out, struct ng_err *err)
+/* The folder of a thing's own layer. */
+static const char *upper_of(const struct thing *t)
+{
+	return t->kind == STORE_TEMPLATES ? "root" : t->e.upper ? t->e.upper : "upper";
+}
+
+static int overlay_fill(const struct source *src, const struct thing *t, struct ng_err *err)
+{
+	autoclose int upper = make_dir(t->dir, upper_of(t), 0700);
+	autoclose int work = make_dir(t->dir, "work", 0700);
+	if (upper < 0 || work < 0)
+		return err_sys(err, upper < 0 ? upper : work, "making the layers");
+	/* A template lends its root's own attributes, a jail gives all that it changed. */
+	int rc = src->upper >= 0 ? copy_tree(src->upper, upper, COPY_UPPER, -1, err)
+				 : copy_dir_attributes(src->layer, upper, 0, err);
+	if (rc < 0)
+		return rc;
+	rc = t->kind == STORE_JAILS ? file_mkdirs(t->e.path, 0700) : 0;
+	return rc < 0 ? err_sys(err, rc, "making %s", t->e.path) : take_fd(&upper);
+}
+
+static bool overlay_there(const struct thing *t)
+{
+	struct stat st;
+
+	return t->e.lower && fstatat(t->dir, upper_of(t), &st, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+static int open_upper(const struct thing *t, struct ng_err *err)
+{
+	int fd = openat(t->dir, upper_of(t), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	return fd < 0 ? err_sys(err, errno, "opening its own layer") : fd;
+}
+
+/* The root of the template right below. */
+static int open_below(const struct thing *t, struct ng_err *err)
 {
 	autodone(strv_done) struct strv lower = {0};
+	int rc = layers_of(t->s, t->e.lower, &lower, err);
 
-	/* The folder that the overlay is mounted on may have been tidied away. */
-	int rc = file_mkdirs(e->path, 0700);
 	if (rc < 0)
-		return err_sys(err, rc, "making %s", e->path);
-	if (!store_has_template(s, e->lower))
-		return err_set(
-		    err, ENOENT,
-		    "its template %s is missing in %s/templates: put it back, or destroy the "
-		    "jail",
-		    e->lower, s->dir);
-	strv_addf(&lower, "%s/templates/%s/root", s->dir, e->lower);
+		return rc;
+	int fd = open(lower.v[0], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "%s", lower.v[0]) : fd;
+}
+
+static int overlay_open(const struct thing *t, struct source *out, struct ng_err *err)
+{
+	bool jail = t->kind == STORE_JAILS;
+	autoclose int own = open_upper(t, err);
+	if (own < 0)
+		return own;
+	out->tree = layers_view(t->s, t->e.lower, own, err);
+	if (out->tree < 0)
+		return out->tree;
+	out->layer =
+	    jail ? layers_view(t->s, t->e.lower, -1, err) : layers_view(t->s, t->name, -1, err);
+	if (out->layer < 0)
+		return out->layer;
+	if (!jail) {
+		out->root = take_fd(&own);
+		return 0;
+	}
+	out->upper = take_fd(&own);
+	out->root = open_below(t, err);
+	return out->root < 0 ? out->root : 0;
+}
+
+static int overlay_layout(const struct thing *t, struct store_layout *out, struct ng_err *err)
+{
+	autodone(strv_done) struct strv lower = {0};
+	autofree char *folder = NULL;
+	/* The folder that the overlay is mounted on may have been tidied away. */
+	int rc = t->kind == STORE_JAILS ? file_mkdirs(t->e.path, 0700) : 0;
+	if (rc < 0)
+		return err_sys(err, rc, "making %s", t->e.path);
+	rc = layers_of(t->s, t->e.lower, &lower, err);
+	if (rc < 0)
+		return rc;
 	out->lower = take_ptr(lower.v);
 	lower.n = 0;
-	if (asprintf(&out->upper, "%s/jails/%s/upper", s->dir, jail) < 0 ||
-	    asprintf(&out->work, "%s/jails/%s/work", s->dir, jail) < 0)
+	if (asprintf(&out->upper, "%s/%s/%s/%s", t->s->dir, store_kind_dir(t->kind), t->name,
+		     upper_of(t)) < 0 ||
+	    asprintf(&out->work, "%s/%s/%s/work", t->s->dir, store_kind_dir(t->kind), t->name) < 0)
 		return err_sys(err, ENOMEM, "layers");
 	return 0;
 }
 
-/* The folder at the path never held anything of the jail's: it goes if it is empty. */
-static int overlay_displace(const char *path, struct ng_err *err)
+static int overlay_view(const struct thing *t, const char *snap, struct store_view *out,
+			struct ng_err *err)
 {
-	if (rmdir(path) < 0 && errno != ENOENT)
-		return err_sys(err, errno, "%s was left", path);
+	if (snap)
+		return err_set(err, ENOENT, "it has no snapshot %s", snap);
+	autoclose int own = open_upper(t, err);
+	if (own < 0)
+		return own;
+	out->root = layers_view(t->s, t->e.lower, own, err);
+	return out->root < 0 ? out->root : 0;
+}
+
+static int overlay_usage(const struct thing *t, struct store_usage *out, struct ng_err *err)
+{
+	autoclose int own = open_upper(t, err);
+	autodone(strv_done) struct strv lower = {0};
+
+	if (own < 0)
+		return own;
+	int rc = copy_size(own, &out->own);
+	if (rc == 0)
+		rc = layers_of(t->s, t->e.lower, &lower, err);
+	for (size_t i = 0; rc == 0 && i < lower.n; i++) {
+		autoclose int fd = open(lower.v[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		uint64_t bytes = 0;
+		rc = fd < 0 ? -errno : copy_size(fd, &bytes);
+		out->shared += bytes;
+	}
+	return rc < 0 && !err->code ? err_sys(err, rc, "measuring it") : rc;
+}
+
+/* The folder at the path never held anything of the jail's: it goes if it is empty. */
+static int overlay_displace(const struct thing *t, struct ng_err *err)
+{
+	if (t->kind == STORE_JAILS && rmdir(t->e.path) < 0 && errno != ENOENT)
+		return err_sys(err, errno, "%s was left", t->e.path);
 	return 0;
 }
 
 const struct store_backend backend_overlay = {
     .name = "overlay",
-    .layered = true,
     .suits = overlay_suits,
+    .plan = overlay_plan,
     .fill = overlay_fill,
     .there = overlay_there,
     .open = overlay_open,
     .layout = overlay_layout,
+    .view = overlay_view,
+    .usage = overlay_usage,
     .displace = overlay_displace,
 };

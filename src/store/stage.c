@@ -7,6 +7,7 @@
 #include <sys/stat.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/backend.h"
 #include "store/copy.h"
 #include "sys/path.h"
 
@@ -22,37 +23,39 @@ char *stage_twin(const char *path)
 	return str_take(&b);
 }
 
-/* The folder of a path and, as the result, its last name. */
-static const char *split(const char *path, char **folder)
+int stage_remove_twin(const char *path, struct ng_err *err)
 {
-	const char *base = strrchr(path, '/') + 1;
-
-	*folder = mem_strndup(path, (size_t)(base - path));
-	return base;
-}
-
-static int remove_twin(int dir, struct ng_err *err)
-{
-	autodone(entry_done) struct entry e = {0};
-	int rc = entry_read(dir, store_kind_file(STORE_JAILS), &e);
-
-	if (rc == -ENOENT || (rc == 0 && (!e.path || e.path[0] != '/')))
-		return 0;
-	if (rc < 0)
-		return err_sys(err, rc, "reading what a stopped run left");
-	autofree char *twin = stage_twin(e.path);
-	autofree char *folder = NULL;
-	const char *base = split(twin, &folder);
+	autofree char *twin = stage_twin(path);
+	const char *base = strrchr(twin, '/') + 1;
+	autofree char *folder = mem_strndup(twin, (size_t)(base - twin));
 	autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+
 	if (fd < 0)
 		return errno == ENOENT ? 0 : err_sys(err, errno, "%s", folder);
-	rc = path_remove_tree(fd, base);
+	int rc = path_remove_tree(fd, base);
 	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing %s", twin) : 0;
 }
 
-static int remove_stage(int partial, const char *name, int dir, struct ng_err *err)
+/* What belongs to a stage beyond its folder, as its entry says. */
+static int drop_tree(const struct store *s, enum store_kind kind, const char *name, int dir,
+		     struct ng_err *err)
 {
-	int rc = remove_twin(dir, err);
+	struct thing t = {.s = s, .kind = kind, .name = name, .dir = dir};
+	int rc = entry_read(dir, store_kind_file(kind), &t.e);
+
+	if (rc < 0)
+		return rc == -ENOENT ? 0 : err_sys(err, rc, "reading what a stopped run left");
+	t.b = backend_find(t.e.backend);
+	if (t.b && t.b->drop && (kind != STORE_JAILS || (t.e.path && t.e.path[0] == '/')))
+		rc = t.b->drop(&t, err);
+	entry_done(&t.e);
+	return rc;
+}
+
+static int remove_stage(const struct store *s, enum store_kind kind, int partial, const char *name,
+			int dir, struct ng_err *err)
+{
+	int rc = drop_tree(s, kind, name, dir, err);
 
 	if (rc < 0)
 		return rc;
@@ -62,7 +65,8 @@ static int remove_stage(int partial, const char *name, int dir, struct ng_err *e
 
 /* Removes what nobody holds. Called with .partial locked, so none of it is just being begun. What
  * cannot be removed matters only to the one who wants that name. */
-static int sweep(int partial, const char *wanted, struct ng_err *err)
+static int sweep(const struct store *s, enum store_kind kind, int partial, const char *wanted,
+		 struct ng_err *err)
 {
 	autodone(strv_done) struct strv names = {0};
 	int rc = copy_names(partial, &names);
@@ -75,7 +79,7 @@ static int sweep(int partial, const char *wanted, struct ng_err *err)
 		if (dir < 0 || flock(dir, LOCK_EX | LOCK_NB) < 0)
 			continue;
 		struct ng_err failed = {0};
-		rc = remove_stage(partial, names.v[i], dir, &failed);
+		rc = remove_stage(s, kind, partial, names.v[i], dir, &failed);
 		if (rc < 0 && str_eq(names.v[i], wanted)) {
 			*err = failed;
 			return rc;
@@ -107,7 +111,7 @@ int stage_begin(struct store *s, enum store_kind kind, const char *name, struct 
 	    openat(at, PARTIAL, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (partial < 0 || flock(partial, LOCK_EX) < 0)
 		return err_sys(err, errno, "%s/%s/" PARTIAL, s->dir, store_kind_dir(kind));
-	int rc = sweep(partial, name, err);
+	int rc = sweep(s, kind, partial, name, err);
 	if (rc < 0)
 		return rc;
 	int dir = make_locked(partial, name);
@@ -118,8 +122,15 @@ int stage_begin(struct store *s, enum store_kind kind, const char *name, struct 
 		return err_sys(err, dir, "%s/%s/" PARTIAL "/%s", s->dir, store_kind_dir(kind),
 			       name);
 	flock(partial, LOCK_UN);
-	*out = (struct stage){take_fd(&partial), dir, mem_strdup(name)};
+	*out = (struct stage){s, kind, take_fd(&partial), dir, mem_strdup(name), false};
 	return 0;
+}
+
+int stage_thing(const struct stage *st, struct thing *out, struct ng_err *err)
+{
+	*out = (struct thing){.s = st->s, .kind = st->kind, .name = st->name};
+	out->dir = fcntl(st->dir, F_DUPFD_CLOEXEC, 0);
+	return out->dir < 0 ? err_sys(err, errno, "opening a stage") : 0;
 }
 
 static void forget(struct stage *st)
@@ -140,8 +151,7 @@ int stage_commit(struct stage *st)
 		return -ENOMEM;
 	if (renameat2(st->partial, st->name, st->partial, to, RENAME_NOREPLACE) < 0)
 		return -errno;
-	free(st->name);
-	st->name = NULL;
+	st->committed = true;
 	return 0;
 }
 
@@ -165,7 +175,7 @@ int stage_take_back(struct stage *st)
 
 int stage_drop(struct stage *st, struct ng_err *err)
 {
-	int rc = remove_stage(st->partial, st->name, st->dir, err);
+	int rc = remove_stage(st->s, st->kind, st->partial, st->name, st->dir, err);
 
 	forget(st);
 	return rc;
@@ -176,7 +186,7 @@ void stage_done(struct stage *st)
 	/* What cannot be removed now is left, unlocked, to the next run, which tells why. */
 	struct ng_err ignored = {0};
 
-	if (st->dir >= 0 && st->name)
+	if (st->dir >= 0 && !st->committed)
 		stage_drop(st, &ignored);
 	forget(st);
 }

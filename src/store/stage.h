@@ -3,23 +3,30 @@
  * What is being made grows in STORE/jails/.partial/NAME, a folder held locked, and is renamed to
  * STORE/jails/NAME when it is complete; what is being removed takes the same way back. A jail's
  * tree that belongs elsewhere, at its `path`, does so as PARENT/.BASE.newgate beside that path; the
- * folder's `origin` file names the path before that twin exists. So whatever a killed run leaves is
+ * folder's `origin` file names the path (and a ZFS data set) before that twin exists. So whatever a killed run leaves is
  * in an unlocked folder of .partial, and the next run that begins a stage removes all of those. */
 #ifndef NG_STORE_STAGE_H
 #define NG_STORE_STAGE_H
 
 #include "store/entry.h"
 
+struct thing;
+
 struct stage {
+	const struct store *s;
+	enum store_kind kind;
 	int partial; /* the folder .partial */
 	int dir;     /* the stage itself, locked; -1: none is open */
 	char *name;  /* owned */
+	bool committed;
 };
 #define STAGE_NONE ((struct stage){.partial = -1, .dir = -1})
 
 /* -EBUSY: another newgate is making or removing that very thing. */
 int stage_begin(struct store *s, enum store_kind kind, const char *name, struct stage *out,
 		struct ng_err *err) MUST_CHECK;
+/* It as a thing to be filled, without an entry yet, to be released on its own. */
+int stage_thing(const struct stage *st, struct thing *out, struct ng_err *err) MUST_CHECK;
 /* Renames it into its place. The stage is over then; its descriptor stays open and locked. */
 int stage_commit(struct stage *st) MUST_CHECK;
 /* Takes the finished thing `name` apart: it becomes this stage, for stage_drop to remove. The stage
@@ -32,5 +39,7 @@ void stage_done(struct stage *st);
 
 /* The twin of a path. The caller frees. */
 char *stage_twin(const char *path) MUST_CHECK;
+/* Removes it, where it is there. */
+int stage_remove_twin(const char *path, struct ng_err *err) MUST_CHECK;
 
 #endif

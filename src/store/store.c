@@ -26,46 +26,25 @@ void store_done(struct store *s)
 	*s = (struct store){0};
 }
 
-static int read_entry(const struct store *s, const char *jail, struct entry *e)
-{
-	autoclose int dir = store_open_entry(s, STORE_JAILS, jail);
-
-	return dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), e);
-}
-
-/* 1 where the jail has an entry whose tree is there, 0 where not, or -errno. */
-static int find_entry(const struct store *s, const char *jail, struct entry *e)
-{
-	int rc = read_entry(s, jail, e);
-
-	if (rc == -ENOENT || rc == -ENOTDIR)
-		return 0;
-	const struct store_backend *b = backend_find(e->backend);
-	if (rc == 0 && b && e->path && b->there(e))
-		return 1;
-	entry_done(e);
-	return rc;
-}
-
 bool store_has_jail(const struct store *s, const char *jail)
 {
-	autodone(entry_done) struct entry e = {0};
+	autodone(thing_done) struct thing t = THING_NONE;
+	struct ng_err ignored = {0};
 
-	return find_entry(s, jail, &e) > 0;
+	return thing_open(s, STORE_JAILS, jail, &t, &ignored) == 0;
 }
 
 int store_find_jail(const struct store *s, const char *jail, struct store_jail *out,
 		    struct ng_err *err)
 {
-	autodone(entry_done) struct entry e = {0};
-	int rc = find_entry(s, jail, &e);
+	autodone(thing_done) struct thing t = THING_NONE;
+	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
 
 	if (rc < 0)
-		return err_sys(err, rc, "%s/jails/%s/origin", s->dir, jail);
-	if (rc == 0)
-		return -ENOENT;
-	*out = (struct store_jail){
-	    .backend = take_ptr(e.backend), .from = take_ptr(e.from), .path = take_ptr(e.path)};
+		return rc;
+	*out = (struct store_jail){.backend = take_ptr(t.e.backend),
+				   .from = take_ptr(t.e.from),
+				   .path = take_ptr(t.e.path)};
 	return 0;
 }
 
@@ -166,16 +145,15 @@ static int plain_layout(const struct store *s, const char *jail, const char *pat
 int store_layout(const struct store *s, const char *jail, const char *path,
 		 struct store_layout *out, struct ng_err *err)
 {
-	autodone(entry_done) struct entry e = {0};
+	autodone(thing_done) struct thing t = THING_NONE;
 
 	*out = (struct store_layout){0};
-	int rc = find_entry(s, jail, &e);
-	if (rc < 0)
-		return err_sys(err, rc, "%s/jails/%s/origin", s->dir, jail);
+	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
 	/* The configuration says where the jail is; a clone made for another path is not it. */
-	if (rc == 0 || !store_same_path(e.path, path))
+	if (rc == -ENOENT || (rc == 0 && !store_same_path(t.e.path, path)))
 		return plain_layout(s, jail, path, out, err);
-	rc = backend_find(e.backend)->layout(s, jail, &e, out, err);
+	if (rc == 0)
+		rc = t.b->layout(&t, out, err);
 	if (rc < 0)
 		store_layout_done(out);
 	return rc;
@@ -190,4 +168,46 @@ void store_layout_done(struct store_layout *l)
 	free(l->upper);
 	free(l->work);
 	*l = (struct store_layout){0};
+}
+
+static int open_jail(const struct store *s, const char *jail, struct thing *out, struct ng_err *err)
+{
+	int rc = thing_open(s, STORE_JAILS, jail, out, err);
+
+	return rc == -ENOENT && !err->code
+		   ? err_set(err, ENOENT, "newgate has made no tree for jail %s", jail)
+		   : rc;
+}
+
+int store_view(const struct store *s, const char *jail, const char *snap, struct store_view *out,
+	       struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+
+	*out = STORE_VIEW_NONE;
+	int rc = open_jail(s, jail, &t, err);
+	if (rc < 0)
+		return rc;
+	rc = t.b->view(&t, snap, out, err);
+	return rc < 0 ? err_prefix(err, "jail %s", jail) : 0;
+}
+
+void store_view_done(struct store_view *v)
+{
+	macro_close(&v->root);
+	free(v->volume);
+	*v = STORE_VIEW_NONE;
+}
+
+int store_usage(const struct store *s, const char *jail, struct store_usage *out,
+		struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+
+	*out = (struct store_usage){0};
+	int rc = open_jail(s, jail, &t, err);
+	if (rc < 0)
+		return rc;
+	rc = t.b->usage(&t, out, err);
+	return rc < 0 ? err_prefix(err, "jail %s", jail) : 0;
 }

@@ -76,6 +76,26 @@ void store_jail_done(struct store_jail *j);
 bool store_has_jail(const struct store *s, const char *jail);
 bool store_has_template(const struct store *s, const char *name);
 
+/* A jail's complete tree, to be read: as it is (snap NULL; of a running jail it changes meanwhile),
+ * or as a snapshot has it. -ENOENT. */
+struct store_view {
+	int root;     /* O_RDONLY | O_DIRECTORY */
+	char *volume; /* what was made for it and ends with it; or NULL */
+};
+#define STORE_VIEW_NONE ((struct store_view){.root = -1})
+int store_view(const struct store *s, const char *jail, const char *snap, struct store_view *out,
+	       struct ng_err *err) MUST_CHECK;
+void store_view_done(struct store_view *v);
+
+/* What a jail's tree takes on disk, in bytes. */
+struct store_usage {
+	uint64_t own;    /* what would be free without it */
+	uint64_t shared; /* what others hold too */
+	uint64_t quota;  /* 0: none */
+};
+int store_usage(const struct store *s, const char *jail, struct store_usage *out,
+		struct ng_err *err) MUST_CHECK;
+
 struct store_template {
 	char *name, *from; /* owned */
 	uint64_t bytes;

@@ -14,21 +14,12 @@
 
 #define ROOT "root"
 
-int template_open_root(const struct store *s, const char *name)
-{
-	autoclose int dir = store_open_entry(s, STORE_TEMPLATES, name);
-
-	if (dir < 0)
-		return dir;
-	int fd = openat(dir, ROOT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return fd < 0 ? -errno : fd;
-}
-
 bool store_has_template(const struct store *s, const char *name)
 {
-	autoclose int root = template_open_root(s, name);
+	autodone(thing_done) struct thing t = THING_NONE;
+	struct ng_err ignored = {0};
 
-	return root >= 0;
+	return thing_open(s, STORE_TEMPLATES, name, &t, &ignored) == 0;
 }
 
 static int make_copy(struct store *s, const char *from, int tree, struct ng_err *err)
@@ -81,25 +72,42 @@ static int make_tree(struct store *s, const char *from, const char *path, int tr
 	return make_unpacked(from, tree, err);
 }
 
-static int finish(const struct stage *st, const char *from, int tree, struct ng_err *err)
+static int finish(struct thing *t, int tree, struct ng_err *err)
 {
-	struct entry e = {.from = (char *)from, .made = time(NULL)};
 	int rc = finish_template(tree, err);
 
 	if (rc < 0)
 		return rc;
-	rc = copy_size(tree, &e.bytes);
+	rc = copy_size(tree, &t->e.bytes);
 	if (rc == 0)
-		rc = entry_write(st->dir, store_kind_file(STORE_TEMPLATES), &e);
+		rc = entry_write(t->dir, store_kind_file(STORE_TEMPLATES), &t->e);
 	/* The name must not reach the disk before what it names. */
 	if (rc == 0 && syncfs(tree) < 0)
 		rc = -errno;
 	return rc < 0 ? err_sys(err, rc, "writing to disk") : 0;
 }
 
+/* An empty tree in the stage. */
+static int begin(struct stage *st, const char *from, struct thing *t, struct ng_err *err)
+{
+	int rc = stage_thing(st, t, err);
+
+	if (rc < 0)
+		return rc;
+	t->e = (struct entry){.from = mem_strdup(from), .made = time(NULL)};
+	rc = backend_choose(NULL, t, err);
+	if (rc < 0)
+		return rc;
+	rc = entry_write(t->dir, store_kind_file(STORE_TEMPLATES), &t->e);
+	if (rc < 0)
+		return err_sys(err, rc, "writing to %s/templates", st->s->dir);
+	return t->b->fill(NULL, t, err);
+}
+
 static int create(struct store *s, const char *name, const char *from, struct ng_err *err)
 {
 	autodone(stage_done) struct stage st = STAGE_NONE;
+	autodone(thing_done) struct thing t = THING_NONE;
 	autofree char *path = NULL;
 	int rc = stage_begin(s, STORE_TEMPLATES, name, &st, err);
 
@@ -111,18 +119,18 @@ static int create(struct store *s, const char *name, const char *from, struct ng
 	if (asprintf(&path, "%s/%s/.partial/%s/" ROOT, s->dir, store_kind_dir(STORE_TEMPLATES),
 		     name) < 0)
 		return err_sys(err, ENOMEM, "path");
-	if (mkdirat(st.dir, ROOT, 0755) < 0)
-		return err_sys(err, errno, "%s", path);
-	autoclose int tree = openat(st.dir, ROOT, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+	autoclose int tree = begin(&st, from, &t, err);
 	if (tree < 0)
-		return err_sys(err, errno, "%s", path);
+		return tree;
 	rc = make_tree(s, from, path, tree, err);
 	if (rc == 0)
-		rc = finish(&st, from, tree, err);
+		rc = finish(&t, tree, err);
 	if (rc < 0)
 		return rc;
 	rc = stage_commit(&st);
-	return rc < 0 ? err_sys(err, rc, "%s/templates/%s", s->dir, name) : 0;
+	if (rc < 0)
+		return err_sys(err, rc, "%s/templates/%s", s->dir, name);
+	return t.b->place ? t.b->place(&t, err) : 0;
 }
 
 int store_template_create(struct store *s, const char *name, const char *from, struct ng_err *err)
