@@ -7,9 +7,11 @@ import pytest
 
 from vps import Vps
 
-# Whoever runs the tests may ignore it (nohup), and what is ignored is inherited: a terminal that goes
-# away would not end what runs on it.
+# Whoever runs the tests may ignore signals (nohup, a shell's background job), and what is ignored is
+# inherited: neither ^C nor a terminal that goes away would end what runs on it.
 signal.signal(signal.SIGHUP, signal.SIG_DFL)
+signal.signal(signal.SIGINT, signal.default_int_handler)
+signal.signal(signal.SIGQUIT, signal.SIG_DFL)
 
 
 @pytest.fixture
