@@ -134,6 +134,8 @@ static const struct param table[PARAM_COUNT] = {
 			 "/dev/fd, which a jail has in any case"},
     [P_MOUNT_PROCFS] = {"mount.procfs", PT_BOOL, 0, HONOURED, "false",
 			"/proc, which a jail has in any case"},
+    [P_PATH_READONLY] = {"path.readonly", PT_BOOL, CO | PF_OURS, HONOURED, "false",
+			 "the root cannot be written; what must be is mounted over it"},
     [P_ZFS_DATASET] = {"zfs.dataset", PT_LIST, 0, REFUSED, NULL,
 		       "a data set cannot be handed to a jail's user namespace; mount it below the "
 		       "jail's path instead"},
@@ -205,6 +207,9 @@ static const struct param table[PARAM_COUNT] = {
     [P_ALLOW_MOUNT_TMPFS] = {"allow.mount.tmpfs", PT_BOOL, K, HONOURED, "false", "see allow.mount"},
     [P_ALLOW_MOUNT_ZFS] = {"allow.mount.zfs", PT_BOOL, K, WITHOUT_EFFECT, "false",
 			   "no data sets are handed to jails"},
+    [P_CAPABILITIES] = {"capabilities", PT_LIST, K | PF_OURS, HONOURED, NULL,
+			"of the capabilities that the jail would have, only these: \"chown\", "
+			"\"setuid\""},
     [P_SYSVMSG] = {"sysvmsg", PT_SYS, K, HONOURED, "disable",
 		   "new: System V messages of the jail's own; inherit is refused"},
     [P_SYSVSEM] = {"sysvsem", PT_SYS, K, HONOURED, "disable",

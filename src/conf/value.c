@@ -1,7 +1,9 @@
 /* Limits and mount lines. */
 #include "conf/value.h"
 
+#include <ctype.h>
 #include <string.h>
+#include <strings.h>
 
 #include "base/num.h"
 #include "base/str.h"
@@ -148,4 +150,41 @@ int value_mount(struct arena *a, const char *line, struct conf_mount *out, const
 		    arena_printf(a, "%s: not an absolute pathname (begin it with the jail's path)",
 				 out->dir));
 	return 0;
+}
+
+/* Those of src/jail/privs.c: what a jail has by default, then what an allow.* adds. */
+static const char *const grantable[] = {
+    "chown",
+    "dac_override",
+    "fowner",
+    "fsetid",
+    "setfcap",
+    "setuid",
+    "setgid",
+    "kill",
+    "sys_chroot",
+    "setpcap",
+    "audit_write",
+    "sys_ptrace",
+    "net_bind_service",
+    "net_raw",
+    "net_admin",
+    "sys_admin",
+    "ipc_owner",
+};
+
+const char *value_capability(struct arena *a, const char *s, const char **why)
+{
+	bool prefixed = strncasecmp(s, "cap_", 4) == 0;
+	char *name = arena_printf(a, "%s", prefixed ? s + 4 : s);
+	const char *near;
+	for (char *p = name; *p; p++)
+		*p = (char)tolower((unsigned char)*p);
+	for (size_t i = 0; i < ARRAY_SIZE(grantable); i++)
+		if (str_eq(grantable[i], name))
+			return grantable[i];
+	near = str_nearest(name, grantable, ARRAY_SIZE(grantable));
+	*why = near ? arena_printf(a, "no jail has this capability (did you mean \"%s\"?)", near)
+		    : "no jail has this capability, so that there is nothing to keep";
+	return NULL;
 }

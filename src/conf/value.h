@@ -75,6 +75,10 @@ struct conf_rctl {
 };
 int value_rctl(const char *s, struct conf_rctl *out, const char **why);
 
+/* A capability that a jail may have, as jail.conf names it: "chown", "CAP_CHOWN". Returns its name
+ * in small letters without "cap_", or NULL with *why. */
+const char *value_capability(struct arena *a, const char *s, const char **why);
+
 /* One fstab(5) line: device, mount point, type, options. Returns 1 for a line without a mount
  * (empty or comment), 0 for a mount. %-escapes \040 are decoded. */
 struct conf_mount {

@@ -192,6 +192,14 @@ static void check_rctl(struct checker *k, const struct conf_setting *s, const st
 		fault(k, v->pos, "%s \"%s\": %s", s->name, v->text, why);
 }
 
+static void check_capability(struct checker *k, const struct conf_setting *s,
+			     const struct conf_value *v)
+{
+	const char *why;
+	if (!value_capability(&k->jail->arena, v->text, &why))
+		fault(k, v->pos, "%s \"%s\": %s", s->name, v->text, why);
+}
+
 static void check_mount(struct checker *k, const struct conf_setting *s, const struct conf_value *v)
 {
 	struct conf_mount mount;
@@ -255,6 +263,7 @@ static check_fn *const checks[PARAM_COUNT] = {
     [P_NAT_SOURCE] = check_source,
     [P_RCTL] = check_rctl,
     [P_MOUNT] = check_mount,
+    [P_CAPABILITIES] = check_capability,
     [P_TEMPLATE] = check_template,
     [P_DEVFS_RULESET] = check_ruleset,
     [P_SYSVMSG] = check_sysv,

@@ -271,6 +271,7 @@ int mounts_plan(struct mounts *m, const struct conf_jail *j, const struct store_
 	m->lower = mem_resize(NULL, m->nlower + 1, sizeof(*m->lower));
 	for (size_t i = 0; i < m->nlower; i++)
 		m->lower[i] = -1;
+	m->readonly = conf_bool(j, P_PATH_READONLY);
 	m->net_sysctl = conf_sys(j, P_VNET) == SYS_NEW;
 	int rc = walk_lines(&w);
 	if (rc < 0)

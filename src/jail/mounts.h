@@ -41,6 +41,7 @@ struct mounts {
 	struct mount_line *line;
 	size_t n;
 	bool own_net;      /* it has a network namespace: sysfs can be mounted; set by the caller */
+	bool readonly;     /* path.readonly: nobody writes to the root itself */
 	bool net_sysctl;   /* vnet: /proc/sys/net stays writable */
 	struct strv notes; /* what could not be done as asked but hurts nobody */
 	/* Detached mounts that the parent makes; -1: none. */

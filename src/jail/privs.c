@@ -62,6 +62,23 @@ static unsigned filter_of(const struct conf_jail *j)
 	return f;
 }
 
+/* capabilities: only these, of those that the jail would have. */
+static uint64_t kept_caps(const struct conf_jail *j)
+{
+	struct arena a autodone(arena_done) = {0};
+	uint64_t kept = 0;
+	const char *why;
+	size_t n;
+	const struct conf_value *v = conf_list(j, P_CAPABILITIES, &n);
+	if (!conf_is_set(j, P_CAPABILITIES))
+		return UINT64_MAX;
+	for (size_t i = 0; i < n; i++) {
+		const char *name = value_capability(&a, v[i].text, &why);
+		kept |= name ? cap(name) : 0;
+	}
+	return kept;
+}
+
 struct privs privs_of(const struct conf_jail *j)
 {
 	struct privs p = {.filter = filter_of(j), .memlock = conf_bool(j, P_ALLOW_MLOCK)};
@@ -94,6 +111,7 @@ struct privs privs_of(const struct conf_jail *j)
 	 * not dumpable, and the memory it brings along belongs to the host. */
 	if (p.filter & SC_PTRACE)
 		p.caps |= cap("sys_ptrace");
+	p.caps &= kept_caps(j);
 	return p;
 }
 

@@ -313,6 +313,9 @@ int mounts_enter(struct mounts *m, struct ng_err *err)
 	/* What masks share the scratch tmpfs: now nobody writes to it any more. */
 	if (mount(NULL, SCRATCH, NULL, MS_REMOUNT | MS_RDONLY | QUIET, "size=64k") < 0)
 		return err_sys(err, errno, SCRATCH);
+	/* Last, since mount points that the tree lacks are made until here. */
+	if (m->readonly && (rc = mount_restrict(root, MOUNT_RO, false)) < 0)
+		return err_sys(err, rc, "path.readonly");
 	rc = mount_pivot(root);
 	umask(022);
 	return rc < 0 ? err_sys(err, rc, "pivot_root") : 0;

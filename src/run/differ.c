@@ -56,6 +56,6 @@ const char *differ_fixed(const struct record *r, const struct differ_want *w, bo
 	if (text && privs_parse(text, &now) == 0 &&
 	    (now.caps != w->privs->caps || now.filter != w->privs->filter ||
 	     now.memlock != w->privs->memlock || now.files != w->privs->files))
-		return "what its processes may do (allow.*, rctl openfiles)";
+		return "what its processes may do (allow.*, capabilities, rctl openfiles)";
 	return NULL;
 }

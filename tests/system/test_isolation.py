@@ -38,6 +38,41 @@ def refused(host, command, why="", name="a"):
     assert why in got.stderr, got.stderr
 
 
+# --- no more than it needs ---
+
+def test_a_readonly_root_with_something_mounted_over_it(host):
+    host.write("/srv/data/.keep", "")
+    start(host, "path.readonly; mount = \"tmpfs $path/tmp tmpfs size=1m\", \"/srv/data $path/root nullfs rw\";")
+    refused(host, "echo x > /etc/x", "Read-only file system")
+    refused(host, "mkdir /x", "Read-only file system")
+    refused(host, "mount -o remount,rw /")
+    inside(host, "echo x > /tmp/x && echo y > /root/y")
+    assert host.read("/srv/data/y") == "y\n"
+
+
+def test_a_readonly_overlay(host):
+    host.run("newgate", "template", "create", "base", "--from", str(host.path(ROOT)))
+    host.write("/etc/jail.conf", 'path = "/var/jails/$name"; persist; path.readonly; a { template = base; }')
+    host.run("jail", "-c", "a")
+    refused(host, "echo x > /etc/x", "Read-only file system")
+
+
+def bounding(host):
+    return int(re.search(r"CapBnd:\t(\S+)", inside(host, "cat /proc/self/status")).group(1), 16)
+
+
+def test_capabilities_are_only_those_listed(host):
+    start(host, "capabilities = chown, SETUID, CAP_KILL, net_raw;")
+    # chown 0, kill 5, setuid 7; net_raw needs allow.raw_sockets besides.
+    assert bounding(host) == 1 << 0 | 1 << 5 | 1 << 7
+    refused(host, "chroot / true")
+
+
+def test_no_capability_at_all(host):
+    start(host, 'capabilities = "";')
+    assert bounding(host) == 0
+
+
 # --- user ids ---
 
 def test_root_of_a_jail_is_nobody_on_the_host(host):

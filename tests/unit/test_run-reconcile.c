@@ -200,7 +200,8 @@ static void restarts(void **state)
 	      "opens tcp 80 to a\n");
 	check("a { path = /x; }", "a { }", "restarts a: path changed\n");
 	check("a { }", "a { allow.raw_sockets; }",
-	      "restarts a: what its processes may do (allow.*, rctl openfiles) changed\n");
+	      "restarts a: what its processes may do (allow.*, capabilities, rctl openfiles) "
+	      "changed\n");
 	check("a { mount = \"/x /y nullfs ro 0 0\"; }", "a { }",
 	      "restarts a: mount changed (/x /y nullfs ro 0 0 -> unset)\n");
 	/* What has no effect is no reason. */
