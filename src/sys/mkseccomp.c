@@ -19,6 +19,7 @@
 #include <sys/ioctl.h>
 #include <sys/mount.h>
 #include <sys/socket.h>
+#include <netinet/in.h>
 #include <linux/filter.h>
 #include <linux/sched.h>
 #include <linux/seccomp.h>
@@ -216,16 +217,34 @@ static unsigned check_mount(void)
 	return load_arg(3);
 }
 
+/* The internet's sockets: what servers and their clients speak, and raw ones, which the kernel gives
+ * to whoever has the capability. Any other (SCTP, L2TP, DCCP) would have the kernel load a module for
+ * whoever asks. */
+static unsigned check_internet(unsigned allow, unsigned protocol)
+{
+	static const uint32_t protocols[] = {
+	    0, IPPROTO_TCP, IPPROTO_UDP, IPPROTO_ICMP, IPPROTO_ICMPV6, IPPROTO_MPTCP};
+	among(protocols, ARRAY_SIZE(protocols), allow, protocol);
+	unsigned named = load_arg(2);
+	unsigned raw = branch(BPF_JEQ, SOCK_RAW, allow, protocol);
+	unsigned dgram = branch(BPF_JEQ, SOCK_DGRAM, named, raw);
+	branch(BPF_JEQ, SOCK_STREAM, named, dgram);
+	emit((struct sock_filter)BPF_STMT(BPF_ALU | BPF_AND | BPF_K, 0xf)); /* without flags */
+	return load_arg(1);
+}
+
 /* Netlink: only protocol 0, NETLINK_ROUTE, which is the jail's own interfaces and routes. */
 static unsigned check_socket(void)
 {
-	static const uint32_t families[] = {AF_UNIX, AF_INET, AF_INET6};
+	static const uint32_t internet[] = {AF_INET, AF_INET6};
 	unsigned allow = give(SECCOMP_RET_ALLOW), other = give(mark(SC_SOCKET_AF, EAFNOSUPPORT));
 	unsigned protocol = give(mark(SC_SOCKET_AF, EPROTONOSUPPORT));
+	unsigned inet = check_internet(allow, protocol);
 	branch(BPF_JEQ, 0, allow, protocol);
 	unsigned netlink = load_arg(2);
 	other = branch(BPF_JEQ, AF_NETLINK, netlink, other);
-	among(families, ARRAY_SIZE(families), allow, other);
+	other = branch(BPF_JEQ, AF_UNIX, allow, other);
+	among(internet, ARRAY_SIZE(internet), inet, other);
 	return load_arg(0);
 }
 
@@ -246,12 +265,13 @@ static unsigned check_personality(void)
 	return load_arg(0);
 }
 
-/* Pushing characters into a terminal's input, and the console's selection, which does the same. */
+/* Pushing characters into a terminal's input, and the console's selection, which does the same; and
+ * another line discipline, which the kernel would load a module for. */
 static unsigned check_ioctl(void)
 {
-	static const uint32_t pushing[] = {TIOCSTI, TIOCLINUX};
+	static const uint32_t refused[] = {TIOCSTI, TIOCLINUX, TIOCSETD};
 	unsigned yes = give(error(EPERM)), no = give(SECCOMP_RET_ALLOW);
-	among(pushing, ARRAY_SIZE(pushing), yes, no);
+	among(refused, ARRAY_SIZE(refused), yes, no);
 	return load_arg(1);
 }
 

@@ -12,7 +12,8 @@ enum seccomp_allow {
 	SC_MOUNT = 1,      /* allow.mount: the mount calls, but none that changes a mount */
 	SC_NAMESPACES = 2, /* children.max > 0: unshare, setns, clone with CLONE_NEW* */
 	SC_SYSVIPC = 4,    /* sysvmsg, sysvsem, sysvshm */
-	SC_SOCKET_AF = 8,  /* allow.socket_af: families besides unix, inet, inet6, netlink route */
+	SC_SOCKET_AF = 8,  /* allow.socket_af: families besides unix, inet, inet6, netlink route;
+			    protocols besides TCP, UDP, ICMP */
 	SC_HOSTNAME = 16,  /* allow.set_hostname */
 	SC_PTRACE = 32,    /* allow.unprivileged_proc_debug (default on) */
 	SC_ALL = 63

@@ -74,9 +74,9 @@ long slurp(const char *path, char *buf, size_t size)
 
 int main(int argc, char **argv)
 {
-	static const struct attack *const all[] = {file_attacks,    mount_attacks,
-						   process_attacks, network_attacks,
-						   amount_attacks,  control_attacks};
+	static const struct attack *const all[] = {file_attacks,    mount_attacks,  process_attacks,
+						   network_attacks, amount_attacks, control_attacks,
+						   kernel_attacks};
 	for (size_t i = 0; argc > 1 && i < sizeof(all) / sizeof(*all); i++)
 		for (const struct attack *a = all[i]; a->name; a++)
 			if (strcmp(a->name, argv[1]) == 0 && argc - 2 >= a->args) {

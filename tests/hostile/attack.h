@@ -33,6 +33,6 @@ struct attack {
 	void (*run)(char **argv);
 };
 extern const struct attack file_attacks[], mount_attacks[], process_attacks[], network_attacks[],
-    amount_attacks[], control_attacks[];
+    amount_attacks[], control_attacks[], kernel_attacks[];
 
 #endif

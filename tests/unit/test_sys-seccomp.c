@@ -216,6 +216,21 @@ static int socket_errno(int family, int type, int protocol)
 	return fd < 0 ? errno : 0;
 }
 
+/* UDP-Lite is in the kernel; what is not, would be loaded for who asks. */
+static void check_protocols(unsigned allow)
+{
+	static const int types[] = {0, SOCK_RDM, SOCK_SEQPACKET, SOCK_DCCP, SOCK_PACKET, 15};
+	CHECK(socket_errno(AF_INET, SOCK_DGRAM, IPPROTO_UDPLITE) ==
+	      (allow & SC_SOCKET_AF ? 0 : EPROTONOSUPPORT));
+	if (allow & SC_SOCKET_AF)
+		return;
+	CHECK(socket_errno(AF_INET6, SOCK_DGRAM | SOCK_CLOEXEC, IPPROTO_UDPLITE) ==
+	      EPROTONOSUPPORT);
+	CHECK(socket_errno(AF_INET, SOCK_STREAM, IPPROTO_SCTP) == EPROTONOSUPPORT);
+	for (size_t i = 0; i < ARRAY_SIZE(types); i++)
+		CHECK(socket_errno(AF_INET, types[i], 0) == EPROTONOSUPPORT);
+}
+
 static void check_sockets(unsigned allow)
 {
 	int other = allow & SC_SOCKET_AF ? 0 : EAFNOSUPPORT;
@@ -224,6 +239,9 @@ static void check_sockets(unsigned allow)
 	CHECK(socket_errno(AF_INET, SOCK_STREAM, 0) == 0);
 	CHECK(socket_errno(AF_INET6, SOCK_DGRAM, 0) == 0);
 	CHECK(socket_errno(AF_INET, SOCK_RAW, IPPROTO_ICMP) == 0); /* capabilities decide */
+	CHECK(socket_errno(AF_INET, SOCK_STREAM | SOCK_CLOEXEC, IPPROTO_TCP) == 0);
+	CHECK(socket_errno(AF_INET6, SOCK_DGRAM | SOCK_NONBLOCK, IPPROTO_UDP) == 0);
+	check_protocols(allow);
 	CHECK(socket_errno(AF_NETLINK, SOCK_RAW, NETLINK_ROUTE) == 0);
 	CHECK(socket_errno(AF_NETLINK, SOCK_RAW, NETLINK_NETFILTER) ==
 	      (other ? EPROTONOSUPPORT : 0));
@@ -291,6 +309,7 @@ static void check_terminal(unsigned allow)
 	autoclose int fd = open("/dev/null", O_RDWR | O_CLOEXEC);
 	CHECK(ioctl(fd, TIOCSTI, &c) < 0 && errno == EPERM);
 	CHECK(ioctl(fd, TIOCLINUX, &c) < 0 && errno == EPERM);
+	CHECK(ioctl(fd, TIOCSETD, &c) < 0 && errno == EPERM);
 	/* The kernel looks at the lower half only. */
 	CHECK(syscall(SYS_ioctl, (long)fd, 0x100000000L | TIOCSTI, &c) < 0 && errno == EPERM);
 	CHECK(syscall(SYS_ioctl, (long)fd, 0xffffffff00000000L | TIOCLINUX, &c) < 0 &&

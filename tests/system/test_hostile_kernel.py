@@ -1,0 +1,34 @@
+"""The root of a jail reaches for parts of the kernel that servers do without. What the filter refuses
+has no other guard to show: each call is made once more outside of the jail, where it succeeds."""
+
+from hostile import ATTACK, attack, need_attack, outside, start
+
+# What no parameter opens.
+NEVER = {"io_uring", "userfaultfd", "bpf", "perf", "keyring", "open_tree_attr", "line discipline", "typing",
+         "executable memory", "kernel log"}
+ALL_PERMISSIONS = ["allow.mount", "allow.mount.tmpfs", "enforce_statfs = 1", "children.max = 3", "allow.sysvipc",
+                   "allow.socket_af", "allow.raw_sockets", "allow.mlock", "allow.set_hostname", "allow.routing"]
+
+
+def names(vps):
+    need_attack()
+    return vps.run(ATTACK, "calls").stdout.splitlines()
+
+
+def test_what_servers_do_without_is_out_of_reach(vps):
+    jail = start(vps, "evil")
+    assert NEVER < set(names(vps))
+    there = [name for name in names(vps) if outside(vps, "call", name).won]
+    # Kernels are built without one or the other; newer calls are not in older ones.
+    assert len(there) > len(names(vps)) // 2
+    for name in names(vps):
+        assert not attack(jail, "call", name).won, name
+
+
+def test_permissions_open_what_they_name(vps):
+    jail = start(vps, "evil", *ALL_PERMISSIONS)
+    for name in names(vps):
+        if name in NEVER:
+            assert not attack(jail, "call", name).won, name
+        elif outside(vps, "call", name).won:
+            assert attack(jail, "call", name).won, name
