@@ -38,7 +38,16 @@ static void add_transit(struct str *out, const char *family)
 	str_addf(out, "add rule inet " NFT_TABLE " transit meta nfproto %s drop\n", family);
 }
 
-/* rules.nft says why: a quarter of what the host tracks, in buckets of 64. */
+static void add_count(struct str *out, const char *what, const char *spread, uint32_t groups,
+		      uint32_t buckets)
+{
+	str_addf(out,
+		 "add rule inet " NFT_TABLE " crowd %sadd @tracked { iif . %s mod %u . "
+		 "numgen random mod %u ct count over 64 } goto deny\n",
+		 what, spread, groups, buckets);
+}
+
+/* rules.nft says why: a quarter of what the host tracks, in groups of 256 buckets of 64. */
 static void add_crowd(struct str *out)
 {
 	char text[32];
@@ -48,10 +57,12 @@ static void add_crowd(struct str *out)
 	text[strcspn(text, "\n")] = '\0';
 	if (num_u32(text, 256, 1 << 24, &most) < 0)
 		most = 1 << 16; /* of a host with a gigabyte or more */
-	str_addf(out,
-		 "add rule inet " NFT_TABLE " crowd "
-		 "add @tracked { iif . numgen random mod %u ct count over 64 } goto deny\n",
-		 most / 4 / 64);
+	uint32_t buckets = most / 4 / 64, groups = buckets > 256 ? buckets / 256 : 1;
+	buckets /= groups;
+	add_count(out, "oifgroup 28263 ", "numgen random", groups, buckets);
+	str_add(out, "add rule inet " NFT_TABLE " crowd oifgroup 28263 return\n");
+	add_count(out, "", "jhash ip daddr", groups, buckets);
+	add_count(out, "", "jhash ip6 daddr", groups, buckets);
 }
 
 /* FNV-1a. Who wants to deceive us about our own table is root already. */

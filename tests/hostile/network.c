@@ -242,13 +242,14 @@ static void addkey(char **argv)
 	won("%s", argv[0]);
 }
 
-/* flows ADDRESS COUNT: so many connections at once; each packet is a new one for who tracks them.
- */
+/* flows ADDRESS COUNT: so many connections at once, to 4096 addresses from that one on; each packet is
+ * a new one for who tracks them. */
 static void flows(char **argv)
 {
 	struct sockaddr_in to = {.sin_family = AF_INET};
 	long count = number(argv[1]), sent = 0;
-	if (inet_pton(AF_INET, argv[0], &to.sin_addr) != 1)
+	struct in_addr first;
+	if (inet_pton(AF_INET, argv[0], &first) != 1)
 		broken("%s", argv[0]);
 	while (sent < count) {
 		int s = socket(AF_INET, SOCK_DGRAM, 0);
@@ -256,6 +257,7 @@ static void flows(char **argv)
 			broken("socket");
 		for (int i = 0; i < 30000 && sent < count; i++) {
 			to.sin_port = htons((uint16_t)(1024 + i));
+			to.sin_addr.s_addr = htonl(ntohl(first.s_addr) + (uint32_t)(sent % 4096));
 			/* Refusals of earlier ones come back here. */
 			if (sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1)
 				sent++;
@@ -264,10 +266,37 @@ static void flows(char **argv)
 	won("%ld sent", sent);
 }
 
+/* ports ADDRESS PORT COUNT: one packet there from each of so many ports; what is tracked outlives the
+ * socket. */
+static void ports(char **argv)
+{
+	struct sockaddr_in to = {.sin_family = AF_INET,
+				 .sin_port = htons((uint16_t)number(argv[1]))};
+	long count = number(argv[2]), sent = 0;
+	if (inet_pton(AF_INET, argv[0], &to.sin_addr) != 1)
+		broken("%s", argv[0]);
+	for (long i = 0; i < count; i++) {
+		struct sockaddr_in from = {.sin_family = AF_INET,
+					   .sin_port = htons((uint16_t)(65535 - i))};
+		int s = socket(AF_INET, SOCK_DGRAM, 0);
+		if (s < 0 || bind(s, (struct sockaddr *)&from, sizeof(from)) < 0)
+			broken("a socket");
+		sent += sendto(s, "x", 1, 0, (struct sockaddr *)&to, sizeof(to)) == 1;
+		close(s);
+	}
+	won("%ld sent", sent);
+}
+
 const struct attack network_attacks[] = {
-    {"spoof", 3, spoof},         {"arp", 1, arp},
-    {"neighbour", 2, neighbour}, {"router", 1, router},
-    {"abstract", 1, abstract},   {"key", 1, key},
-    {"session", 1, session},     {"addkey", 1, addkey},
-    {"flows", 2, flows},         {0},
+    {"spoof", 3, spoof},
+    {"arp", 1, arp},
+    {"neighbour", 2, neighbour},
+    {"router", 1, router},
+    {"abstract", 1, abstract},
+    {"key", 1, key},
+    {"session", 1, session},
+    {"addkey", 1, addkey},
+    {"flows", 2, flows},
+    {"ports", 3, ports},
+    {0},
 };

@@ -106,6 +106,12 @@ def test_frames_need_a_permission(vps):
     assert not attack(plain, "spoof", "10.100.0.2", "198.51.100.7", 7777).won
 
 
+def swallow(vps):
+    """What comes in the internet's namespace goes nowhere: no answers."""
+    vps.run_in("internet", "nft", "add table inet hole; add chain inet hole in { type filter hook input priority 0; }; "
+                                  "add rule inet hole in udp dport != 7777 drop")
+
+
 def tracked(vps):
     return int(vps.run("cat", "/proc/sys/net/netfilter/nf_conntrack_count").stdout)
 
@@ -116,17 +122,46 @@ def test_one_jail_has_a_quarter_of_the_connections(vps):
     most = int(vps.run("cat", "/proc/sys/net/netfilter/nf_conntrack_max").stdout)
     if most > 1 << 20:
         pytest.skip("the host tracks so many that one jail cannot be seen to use them up")
-    # What comes in the internet's namespace goes nowhere: no answers.
-    vps.run_in("internet", "nft", "add table inet hole; add chain inet hole in { type filter hook input priority 0; }; "
-                                  "add rule inet hole in udp dport != 7777 drop")
+    swallow(vps)
     vps.run("conntrack", "-F")
-    assert attack(jail, "flows", "198.51.100.7", most // 4 + 20000, timeout=120).won
+    assert attack(jail, "flows", "198.18.0.0", most // 4 + 20000, timeout=120).won
     assert most // 5 < tracked(vps) <= most // 4 + 100
     server = vps.listen("internet", "tcp", "198.51.100.7", 7777)
     assert vps.seen(other, "tcp", "198.51.100.7", 7777, server) == "203.0.113.10"
     vps.run("nft", "flush", "chain", "inet", "newgate", "crowd")
-    assert attack(jail, "flows", "198.51.100.7", most // 4 + 20000, timeout=120).won
+    assert attack(jail, "flows", "198.18.0.0", most // 4 + 20000, timeout=120).won
     assert tracked(vps) > most // 4 + 10000
+
+
+def test_one_jail_does_not_use_up_the_ports_to_leave_from(vps):
+    """All that leave for one port of one address share the host's ports: here, a resolver for all."""
+    jail = network_jail(vps, "evil", 2)
+    other = network_jail(vps, "other", 3)
+    swallow(vps)
+    vps.run("conntrack", "-F")
+    assert attack(jail, "ports", "198.51.100.7", 53, 64500, timeout=120).won
+    assert 10000 < tracked(vps) <= 16384 + 100
+    server = vps.listen("internet", "udp", "198.51.100.7", 53)
+    vps.run_in("internet", "nft", "flush chain inet hole in")
+    for _ in range(20):
+        assert vps.seen(other, "udp", "198.51.100.7", 53, server) == "203.0.113.10"
+    if int(vps.run("cat", "/proc/sys/net/netfilter/nf_conntrack_max").stdout) < 1 << 18:
+        return  # a quarter is less than one address may have
+    server.close()
+    vps.run("nft", "flush chain inet newgate crowd")
+    vps.run("conntrack", "-F")
+    swallow(vps)
+    assert attack(jail, "ports", "198.51.100.7", 53, 64500, timeout=120).won
+    assert tracked(vps) > 64000
+    server = vps.listen("internet", "udp", "198.51.100.7", 53)
+    vps.run_in("internet", "nft", "flush chain inet hole in")
+    # Whoever comes now has hardly a port left to leave from.
+    got = 0
+    for _ in range(20):
+        client = vps.connect(other, "udp", "198.51.100.7", 53)
+        client.send(b"there")
+        got += arrives(server, 0.05) is not None
+    assert got < 20
 
 
 def test_abstract_sockets_of_the_host(vps):
