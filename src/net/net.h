@@ -119,10 +119,11 @@ int net_heal_jail(struct net *n, const struct record *r, struct net_jail *nj,
 /* Below /run/newgate: the families ("4", "6") that newgate switched forwarding on for. */
 #define NET_FORWARDING "forwarding"
 
-/* vnet.interface: moves links of the host in by name, and back out before the jail ends (a physical
- * one would come back by itself, others would vanish with the namespace). */
+/* vnet.interface: moves links of the host in by name, and back out of a namespace when the jail has
+ * ended (a physical one would come back by itself, others would vanish with the namespace). Not
+ * before: its root could give the name to another link, whose far end he keeps. */
 int net_move_in(struct net *n, const char *link, pid_t pid, struct ng_err *err) MUST_CHECK;
-int net_move_out(struct net *n, const char *link, pid_t pid, struct ng_err *err) MUST_CHECK;
+int net_move_out(struct net *n, const char *link, int netns, struct ng_err *err) MUST_CHECK;
 
 /* names.c: the shared files that every jail sees as /etc/hosts and /etc/resolv.conf, relative to
  * ROOT/run/newgate. Rewritten in place, so that running jails follow. */

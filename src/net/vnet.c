@@ -34,18 +34,17 @@ int net_move_in(struct net *n, const char *link, pid_t pid, struct ng_err *err)
 }
 
 /* In a process of its own, since a netlink socket belongs to where it was opened. */
-static int move_from(pid_t pid, const char *link, int home)
+static int move_from(int netns, const char *link, int home)
 {
 	struct ng_err err = {0};
 	struct nl nl;
-	autoclose int pidfd = pidfd_open_pid(pid);
-	int rc = pidfd < 0 ? pidfd : ns_enter(pidfd, CLONE_NEWNET);
+	int rc = ns_enter(netns, CLONE_NEWNET);
 	if (rc == 0)
 		rc = nl_open(&nl, NETLINK_ROUTE);
 	return rc < 0 ? rc : move(&nl, link, home, &err);
 }
 
-int net_move_out(struct net *n, const char *link, pid_t pid, struct ng_err *err)
+int net_move_out(struct net *n, const char *link, int netns, struct ng_err *err)
 {
 	(void)n;
 	int pidfd = -1, status;
@@ -54,7 +53,7 @@ int net_move_out(struct net *n, const char *link, pid_t pid, struct ng_err *err)
 		return err_sys(err, home, "network namespace");
 	pid_t child = ns_fork(0, -1, &pidfd);
 	if (child == 0)
-		_exit(-move_from(pid, link, home) & 0xff);
+		_exit(-move_from(netns, link, home) & 0xff);
 	if (child < 0)
 		return err_sys(err, child, "fork");
 	close(pidfd);

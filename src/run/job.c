@@ -299,8 +299,9 @@ void job_done(struct job *j)
 {
 	macro_close(&j->pidfd);
 	macro_close(&j->lock);
+	macro_close(&j->netns);
 	process_done(&j->proc);
-	j->pidfd = j->lock = -1;
+	j->pidfd = j->lock = j->netns = -1;
 	create_done(&j->create);
 	record_done(&j->rec);
 	j->rec.slot = SLOT_NONE;

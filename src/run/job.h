@@ -38,6 +38,7 @@ struct job {
 	struct create create;
 	struct process proc;
 	int lock;
+	int netns; /* the ended jail's, for what of it comes back; or -1 */
 
 	/* Where it is. table NULL: not begun, or done. */
 	const struct step *table;
@@ -94,6 +95,9 @@ extern const struct step job_start[], job_stop[], job_force[], job_modify[], job
 /* Refuses, as FreeBSD's kernel does, a jail that would end as soon as it is made. */
 int start_check(struct job *j);
 void start_undo(struct job *j); /* whatever of a start was done */
+/* vnet.interface: before the jail's processes are ended, and when they have. */
+void stop_hold_links(struct job *j);
+void stop_return_links(struct job *j, bool tell);
 
 /* ---- modify.c ---- */
 int modify_apply(struct job *j);

@@ -19,8 +19,13 @@ static struct job *add(struct engine *e, const char *who, bool named, unsigned o
 		return j;
 	}
 	j = mem_alloc(sizeof(*j));
-	*j = (struct job){
-	    .e = e, .who = mem_strdup(who), .named = named, .op = op, .lock = -1, .pidfd = -1};
+	*j = (struct job){.e = e,
+			  .who = mem_strdup(who),
+			  .named = named,
+			  .op = op,
+			  .lock = -1,
+			  .netns = -1,
+			  .pidfd = -1};
 	j->proc = PROCESS_NONE;
 	j->rec.slot = SLOT_NONE;
 	bool restart = op & RUN_REMOVE && op & RUN_MODIFY;

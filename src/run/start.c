@@ -206,16 +206,11 @@ const struct step job_start[] = {
 void start_undo(struct job *j)
 {
 	struct ng_err err = {0};
-	size_t n;
-	const struct conf_value *v = conf_list(&j->conf, P_VNET_INTERFACE, &n);
-	for (size_t i = 0; i < n && j->made; i++) {
-		struct ng_err ignored = {0}; /* it may not have come to this one */
-		if (net_move_out(&j->e->host.net, v[i].text, j->rec.pid, &ignored) < 0)
-			continue;
-	}
 	if (j->made) {
+		stop_hold_links(j);
 		pidfd_signal(j->proc.pidfd, SIGKILL);
 		job_wait_end(j->proc.pidfd);
+		stop_return_links(j, false); /* it may not have come to all of them */
 	}
 	if (create_undo(&j->e->host, &j->rec, &err) < 0)
 		job_told(j, &err);

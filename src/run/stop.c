@@ -3,6 +3,7 @@
 #include "jail/control.h"
 #include "run/job.h"
 #include "sys/fd.h"
+#include "sys/ns.h"
 
 /* Beyond stop.timeout, which PID 1 keeps, until we think that it cannot. */
 #define GRACE 2000 /* ms */
@@ -21,23 +22,32 @@ static int hold(struct job *j)
 	return 0;
 }
 
-static int move_out(struct job *j)
+/* Links that are for the host to have back keep the namespace until nobody is left in it. */
+void stop_hold_links(struct job *j)
+{
+	size_t n;
+	conf_list(&j->conf, P_VNET_INTERFACE, &n);
+	if (!n || j->proc.pidfd < 0)
+		return;
+	autoclose int netns = ns_open(j->rec.pid, "net");
+	/* Of that process, if it lives still. */
+	if (netns >= 0 && pidfd_signal(j->proc.pidfd, 0) == 0)
+		j->netns = take_fd(&netns);
+}
+
+void stop_return_links(struct job *j, bool tell)
 {
 	struct ng_err err = {0};
 	size_t n;
 	const struct conf_value *v = conf_list(&j->conf, P_VNET_INTERFACE, &n);
-	if (!n || j->proc.pidfd < 0)
-		return 0;
-	if (host_net(&j->e->host, &err) < 0)
-		return job_told(j, &err);
-	for (size_t i = 0; i < n; i++)
-		if (net_move_out(&j->e->host.net, v[i].text, j->rec.pid, &err) < 0) {
-			/* The link is lost to the host or comes back by itself; the jail ends
-			 * anyway. */
+	for (size_t i = 0; i < n && j->netns >= 0; i++) {
+		/* It is lost to the host, or comes back by itself. */
+		if (net_move_out(&j->e->host.net, v[i].text, j->netns, &err) < 0 && tell)
 			job_error(j, "%s", err.text);
-			err = (struct ng_err){0};
-		}
-	return 0;
+		err = (struct ng_err){0};
+	}
+	macro_close(&j->netns);
+	j->netns = -1;
 }
 
 static int end(struct job *j)
@@ -45,6 +55,7 @@ static int end(struct job *j)
 	long seconds = j->conf.name ? conf_int(&j->conf, P_STOP_TIMEOUT) : 10;
 	if (j->proc.pidfd < 0)
 		return 0;
+	stop_hold_links(j);
 	if (seconds && j->e->o->verbose)
 		job_note(j, "sent SIGTERM");
 	if (seconds == 0 || j->proc.ctl < 0 ||
@@ -61,6 +72,7 @@ static int end(struct job *j)
 static int gone(struct job *j)
 {
 	struct ng_err err = {0};
+	stop_return_links(j, true);
 	int rc = create_undo(&j->e->host, &j->rec, &err);
 	j->gone = true;
 	if (j->e->o->note_removed || j->e->o->verbose)
@@ -69,15 +81,8 @@ static int gone(struct job *j)
 }
 
 const struct step job_stop[] = {
-    {.fn = hold},
-    {P_EXEC_PRESTOP, ON_HOST, NULL},
-    {P_EXEC_STOP, INSIDE, NULL},
-    {.fn = move_out},
-    {.fn = end},
-    {.fn = gone},
-    {P_EXEC_POSTSTOP, ON_HOST, NULL},
-    {P_EXEC_RELEASE, ON_HOST, NULL},
-    {0},
+    {.fn = hold}, {P_EXEC_PRESTOP, ON_HOST, NULL},  {P_EXEC_STOP, INSIDE, NULL},     {.fn = end},
+    {.fn = gone}, {P_EXEC_POSTSTOP, ON_HOST, NULL}, {P_EXEC_RELEASE, ON_HOST, NULL}, {0},
 };
 
 const struct step job_modify[] = {

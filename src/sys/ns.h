@@ -13,7 +13,7 @@ pid_t ns_fork(uint64_t flags, int cgroup, int *pidfd) MUST_CHECK;
 int ns_map_ids(pid_t pid, uint32_t base, uint32_t count) MUST_CHECK;
 /* "user", "net", "mnt", …: the namespace of a process. */
 int ns_open(pid_t pid, const char *which) MUST_CHECK;
-/* setns(2) by pidfd to several at once. */
+/* setns(2): by pidfd to several at once, by a namespace's descriptor to that one. */
 int ns_enter(int pidfd, uint64_t flags) MUST_CHECK;
 /* A user namespace that maps 0..count-1 to base, held by descriptor alone (for idmapped mounts). */
 int ns_user_fd(uint32_t base, uint32_t count) MUST_CHECK;

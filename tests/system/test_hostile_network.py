@@ -6,7 +6,7 @@ import socket
 
 import pytest
 
-from hostile import ATTACK, attack, outside, start
+from hostile import ATTACK, attack, holding, outside, start
 from vps import PATIENCE
 
 NETWORK = """
@@ -162,6 +162,28 @@ def test_one_jail_does_not_use_up_the_ports_to_leave_from(vps):
         client.send(b"there")
         got += arrives(server, 0.05) is not None
     assert got < 20
+
+
+def test_no_other_link_comes_back_to_the_host(vps):
+    """vnet.interface: what has its name when the jail ends is moved to the host. Made by the jail, its far
+    end would be the jail's way around the filter."""
+    vps.run("ip", "link", "add", "lent", "type", "veth", "peer", "name", "kept")
+    jail = network_jail(vps, "evil", 2, "vnet", 'vnet.interface = "lent"', "stop.timeout = 5")
+    vps.run_in(jail, "ip", "link", "set", "lent", "name", "true")
+    vps.run_in(jail, "ip", "link", "add", "lent", "up", "type", "veth", "peer", "name", "far")
+    vps.run_in(jail, "ip", "link", "set", "far", "up")
+    # At the end it looks whether the false one is still there.
+    script = "trap 'ip link show lent >/tmp/end 2>&1; exit' TERM; echo ready; while :; do sleep 1000 & wait; done"
+    with holding(vps.popen("jexec", "evil", "/bin/sh", "-c", script)):
+        vps.run("jail", "-r", "evil", timeout=15)
+    assert "lent@far" in vps.read("/var/jails/evil/tmp/end")
+    # With the jail gone its far end is gone, and so is the link.
+    vps.wait_links_gone("lent")
+    # Moved by its name while the jail runs, it is a link to the jail.
+    again = network_jail(vps, "again", 3, "vnet")
+    vps.run_in(again, "ip", "link", "add", "lent", "type", "veth", "peer", "name", "far")
+    vps.run_in(again, "ip", "link", "set", "lent", "netns", "vps")
+    assert vps.links()["lent"]["link_index"] == vps.links(again)["far"]["ifindex"]
 
 
 def test_abstract_sockets_of_the_host(vps):
