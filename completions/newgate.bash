@@ -212,6 +212,22 @@ _newgate_verb() {
 		fi
 		;;
 	create) _newgate_offer "$(_newgate_configured)" ;;
+	export)
+		if [[ $prev == --compress ]]; then
+			_newgate_offer 'none zstd'
+		elif [[ $cur == -* ]]; then
+			_newgate_offer '--compress --live'
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	import)
+		if ((cword == 1)); then
+			_newgate_files -f
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
 	rename)
 		if ((cword == 1)); then
 			_newgate_offer "$(_newgate_configured)"

@@ -4,6 +4,8 @@
 #include <string.h>
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "conf/check.h"
+#include "conf/files.h"
 #include "conf/print.h"
 
 #define DEFAULT_TEMPLATE "_base"
@@ -39,11 +41,11 @@ static bool is_own_as_written(const struct conf_param *p)
 	return true;
 }
 
-static void copy_params(const struct conf_record *from, struct conf_param **v, size_t *n)
+static void copy_params(const struct conf_record *from, bool same, struct conf_param **v, size_t *n)
 {
 	for (size_t i = 0; i < from->nparams; i++) {
 		const struct conf_param *p = &from->param[i];
-		if (!p->variable && (is_own(p) || is_own_as_written(p)))
+		if (!same && !p->variable && (is_own(p) || is_own_as_written(p)))
 			continue;
 		*v = mem_grow(*v, *n, sizeof(**v));
 		(*v)[(*n)++] = *p;
@@ -61,11 +63,12 @@ static bool said_before(const struct conf_record *r, size_t at)
 /* The block's text: the parameters of `like`, then the added ones. */
 static char *write_block(const char *jail, const struct conf_record *like, const struct conf *added)
 {
+	bool same = like && str_eq(like->name, jail);
 	autofree struct conf_param *v = NULL;
 	size_t n = 0;
 
 	if (like)
-		copy_params(like, &v, &n);
+		copy_params(like, same, &v, &n);
 	const struct conf_record *more = conf_find(added, jail);
 	for (size_t i = 0; more && i < more->nparams; i++) {
 		v = mem_grow(v, n, sizeof(*v));
@@ -96,7 +99,7 @@ static bool assemble(struct block *b, const char *jail, const struct conf_record
 	free(take_ptr(b->text));
 	int rc =
 	    edit_add(&b->edit, cmd_root, jail, block, purpose, &b->text, &b->conf, &b->jail, &d);
-	if (rc < 0 || purpose == CONF_FOR_START)
+	if (rc < 0)
 		(void)tell_diags(&d, true);
 	return rc == 0;
 }
@@ -142,13 +145,54 @@ static void add_missing(const struct conf_jail *j, const struct conf_record *lik
 		conf_add_argument(added, jail, "persist", &d);
 }
 
-bool block_plan(struct block *b, struct storage *s, const char *jail, const char *like,
+static bool has_diag(const struct diags *d, const char *text)
+{
+	for (size_t i = 0; i < d->n; i++) {
+		autofree char *one = diag_format(&d->v[i]);
+		if (str_eq(one, text))
+			return true;
+	}
+	return false;
+}
+
+static void check_all(struct conf *c, struct diags *d)
+{
+	int rc = files_read_rest(c, d);
+
+	if (rc == 0)
+		rc = conf_check_all(c, d);
+	(void)rc; /* d says it all */
+}
+
+/* Against the other jails: two that want one port, say. What was wrong before is left to newgate
+ * check. */
+static bool nothing_new_is_wrong(struct block *b)
+{
+	autodone(conf_done) struct conf c = {0};
+	autodone(diags_done) struct diags before = {0}, after = {0};
+	bool good = true;
+
+	check_all(&b->conf, &after);
+	if (after.n > 0 && edit_parse(&b->edit, cmd_root, b->edit.text, &c, &before))
+		check_all(&c, &before);
+	for (size_t i = 0; i < after.n; i++) {
+		autofree char *text = diag_format(&after.v[i]);
+		bool fault = after.v[i].level == DIAG_ERROR;
+		if (has_diag(&before, text))
+			continue;
+		if (fault || !b->again)
+			warn_msg("%s", text);
+		good &= !fault;
+	}
+	return good;
+}
+
+bool block_plan(struct block *b, const char *jail, const struct conf_record *like,
 		char *const *args, int n)
 {
 	autodone(conf_done) struct conf added = {0};
 	autodone(diags_done) struct diags d = {0};
 	struct ng_err err = {0};
-	const struct conf_record *record = like ? conf_find(&s->conf, like) : NULL;
 
 	if (edit_open(&b->edit, cmd_root, &err) < 0) {
 		warn_msg("%s", err.text);
@@ -159,10 +203,11 @@ bool block_plan(struct block *b, struct storage *s, const char *jail, const char
 	if (!tell_diags(&d, true))
 		return false;
 	/* First to see what is set, then as it will be. */
-	if (!assemble(b, jail, record, &added, CONF_FOR_LIST))
+	if (!assemble(b, jail, like, &added, CONF_FOR_LIST))
 		return false;
-	add_missing(&b->jail, record, &added);
-	return assemble(b, jail, record, &added, CONF_FOR_START);
+	if (!like || !str_eq(like->name, jail))
+		add_missing(&b->jail, like, &added);
+	return assemble(b, jail, like, &added, CONF_FOR_START) && nothing_new_is_wrong(b);
 }
 
 bool block_write(struct block *b)
@@ -217,7 +262,7 @@ int block_make(struct storage *s, const char *from, const char *jail, const char
 	autoclose int lock = -1;
 	struct ng_err err = {0};
 
-	if (!block_plan(&b, s, jail, like, args, n))
+	if (!block_plan(&b, jail, like ? conf_find(&s->conf, like) : NULL, args, n))
 		return 1;
 	autofree char *template = from ? mem_strdup(from) : choose_template(s, &b.jail);
 	if (!template || (!from && !store_has_template(&s->store, template) &&

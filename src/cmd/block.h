@@ -7,14 +7,15 @@
 
 struct block {
 	struct edit edit;
+	bool again; /* its warnings were told already */
 	char *text; /* the whole of jail.conf with it; owned */
 	struct conf conf;
 	struct conf_jail jail; /* as it will be */
 };
-/* Works it out, writing nothing: what `like` (a configured jail, or NULL) has, but for what must be
- * a jail's own; the arguments ("param=value", n of them); and what every jail needs that neither
- * they nor the file set. Told where it fails: false. */
-bool block_plan(struct block *b, struct storage *s, const char *jail, const char *like,
+/* Works it out, writing nothing: what `like` has (or NULL), but for what must be a jail's own where
+ * that is another jail's block; the arguments ("param=value", n of them); and what every jail needs
+ * that neither they nor the file set. Told where it fails: false. */
+bool block_plan(struct block *b, const char *jail, const struct conf_record *like,
 		char *const *args, int n) MUST_CHECK;
 /* Puts jail.conf in place. */
 bool block_write(struct block *b) MUST_CHECK;

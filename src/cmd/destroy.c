@@ -61,16 +61,6 @@ static char *configured_path(struct storage *s, const char *jail)
 	return files_path(cmd_root, conf_string(&j, P_PATH));
 }
 
-static void no_such_jail(struct storage *s, const char *jail)
-{
-	size_t n;
-	autofree const char **names = conf_names(&s->conf, &n);
-	const char *near = str_nearest(jail, names, n);
-
-	warn_msg("there is no jail %s%s%s%s", jail, near ? " (did you mean \"" : "",
-		 near ? near : "", near ? "\"?)" : "");
-}
-
 static bool destroy(struct storage *s, const char *jail, bool yes)
 {
 	autodone(store_jail_done) struct store_jail tree = {0};
@@ -90,7 +80,7 @@ static bool destroy(struct storage *s, const char *jail, bool yes)
 			warn_msg("%s: newgate made no tree for it, so %s is yours to remove", jail,
 				 path);
 		else
-			no_such_jail(s, jail);
+			storage_no_jail(s, jail);
 		return false;
 	}
 	if (!yes && !storage_ask("Destroy jail %s with everything in %s?", jail, tree.path))

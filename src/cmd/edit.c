@@ -51,7 +51,6 @@ void edit_done(struct edit *e)
 	*e = (struct edit){.lock = -1};
 }
 
-/* Reads a text as jail.conf would be. */
 static bool parse(const struct edit *e, const char *root, const char *name, const char *text,
 		  struct conf *c, struct diags *d)
 {
@@ -60,6 +59,12 @@ static bool parse(const struct edit *e, const char *root, const char *name, cons
 	c->root = root;
 	conf_read_text(c, name ? name : e->path, folder, text, strlen(text), d);
 	return d->errors == 0;
+}
+
+bool edit_parse(const struct edit *e, const char *root, const char *text, struct conf *c,
+		struct diags *d)
+{
+	return parse(e, root, NULL, text, c, d);
 }
 
 int edit_add(const struct edit *e, const char *root, const char *jail, const char *block,

@@ -17,6 +17,9 @@ struct edit {
 int edit_open(struct edit *e, const char *root, struct ng_err *err) MUST_CHECK;
 void edit_done(struct edit *e);
 
+/* Reads a text as jail.conf would be: true, or d tells the faults. */
+bool edit_parse(const struct edit *e, const char *root, const char *text, struct conf *c,
+		struct diags *d) MUST_CHECK;
 /* What the file would be with `block` added for `jail`, and the jail as it then is. Faults go to d;
  * -EINVAL. The caller frees *text; *conf must outlive *out. */
 int edit_add(const struct edit *e, const char *root, const char *jail, const char *block,

@@ -97,6 +97,16 @@ int storage_find(struct storage *s, const char *jail, struct conf_jail *out)
 	return conf_resolve(&s->conf, jail, CONF_FOR_LIST, out, &unchecked);
 }
 
+void storage_no_jail(struct storage *s, const char *jail)
+{
+	size_t n;
+	autofree const char **names = conf_names(&s->conf, &n);
+	const char *near = str_nearest(jail, names, n);
+
+	warn_msg("there is no jail %s%s%s%s", jail, near ? " (did you mean \"" : "",
+		 near ? near : "", near ? "\"?)" : "");
+}
+
 /* A jail of the configuration that newgate made no tree for: its path is copied as it stands. */
 static int clone_plain(struct storage *s, const char *from, const char *jail, const char *path,
 		       const char *hostname, struct ng_err *err)

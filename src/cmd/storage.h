@@ -34,6 +34,9 @@ int storage_find(struct storage *s, const char *jail, struct conf_jail *out) MUS
  * it; told where it fails. */
 bool storage_clone(struct storage *s, const char *from, const struct conf_jail *j);
 
+/* Says that there is none of that name, with the nearest. */
+void storage_no_jail(struct storage *s, const char *jail);
+
 /* Asks on the terminal. True: yes. Where there is nobody to ask, tells to say -y. */
 bool storage_ask(const char *fmt, ...) PRINTF(1, 2);
 

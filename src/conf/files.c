@@ -50,14 +50,20 @@ static int read_pattern(struct conf *c, const char *pattern, struct diags *d)
 	return first;
 }
 
+int files_read_rest(struct conf *c, struct diags *d)
+{
+	int fragments = read_pattern(c, "/etc/jail.conf.d/*.conf", d);
+	int singles = read_pattern(c, "/etc/jail.*.conf", d);
+	return fragments ? fragments : singles;
+}
+
 int files_read_all(struct conf *c, const char *root, struct diags *d)
 {
 	autofree char *path = files_path(root, MAIN_FILE);
 	c->root = root ? root : "";
 	int r = read_unit(c, path, d);
-	int fragments = read_pattern(c, "/etc/jail.conf.d/*.conf", d);
-	int singles = read_pattern(c, "/etc/jail.*.conf", d);
-	return r ? r : fragments ? fragments : singles;
+	int rest = files_read_rest(c, d);
+	return r ? r : rest;
 }
 
 int files_read_one(struct conf *c, const char *root, const char *jail, struct diags *d)

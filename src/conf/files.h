@@ -13,6 +13,8 @@ char *files_path(const char *root, const char *path) MUST_CHECK;
  * are no jails then. 0, or -errno where a file that is there cannot be read; faults in them go to
  * d. `root` must outlive c. */
 int files_read_all(struct conf *c, const char *root, struct diags *d) MUST_CHECK;
+/* The same but /etc/jail.conf, whose text the caller has read into c, with its root. */
+int files_read_rest(struct conf *c, struct diags *d) MUST_CHECK;
 /* As rc.d/jail looks for one jail: the first that is there of /etc/jail.NAME.conf,
  * /etc/jail.conf.d/NAME.conf, /etc/jail.conf. In NAME, "." and "/" read "_". */
 int files_read_one(struct conf *c, const char *root, const char *jail, struct diags *d) MUST_CHECK;

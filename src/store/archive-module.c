@@ -8,16 +8,9 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/stat.h>
-#include "store/archive-module.h"
+#include "store/archive-reader.h"
 
-#define ACL_MAX 128   /* entries of one list */
-#define ACL_VERSION 2 /* of the attribute's layout, see xattr(7) and linux/posix_acl_xattr.h */
-#define ACL_NO_ID 0xffffffffu
-
-struct acl_entry {
-	uint16_t tag, perm;
-	uint32_t id;
-};
+#define ACL_MAX 128 /* entries of one list */
 
 struct acl {
 	uint32_t version;
@@ -33,7 +26,7 @@ struct reader {
 	char error[512];
 };
 
-static void *reader_open(int fd)
+static struct reader *reader_new(void)
 {
 	struct reader *r = calloc(1, sizeof(*r));
 
@@ -44,15 +37,43 @@ static void *reader_open(int fd)
 	r->before = uselocale(r->utf8 ? r->utf8 : LC_GLOBAL_LOCALE);
 	r->archive = archive_read_new();
 	if (r->archive) {
+		archive_read_support_format_tar(r->archive);
+		archive_read_support_format_empty(r->archive);
+	}
+	return r;
+}
+
+/* A failure to open is told by the first next(). */
+static void *reader_open(int fd)
+{
+	struct reader *r = reader_new();
+
+	if (r && r->archive) {
 		archive_read_support_filter_gzip(r->archive);
 		archive_read_support_filter_bzip2(r->archive);
 		archive_read_support_filter_xz(r->archive);
 		archive_read_support_filter_zstd(r->archive);
-		archive_read_support_format_tar(r->archive);
-		archive_read_support_format_empty(r->archive);
-		/* A failure is told by the first next(). */
 		archive_read_open_fd(r->archive, fd, 65536);
 	}
+	return r;
+}
+
+static la_ssize_t read_pieces(struct archive *a, void *arg, const void **piece)
+{
+	struct archive_pieces *from = arg;
+	ssize_t n = from->read(from->arg, piece);
+
+	if (n < 0)
+		archive_set_error(a, EBADMSG, "%s", from->fault);
+	return n;
+}
+
+void *archive_open_pieces(struct archive_pieces *from)
+{
+	struct reader *r = reader_new();
+
+	if (r && r->archive)
+		archive_read_open(r->archive, from, NULL, read_pieces, NULL);
 	return r;
 }
 
@@ -102,22 +123,19 @@ static int reader_data(void *a, const void **piece, size_t *len, int64_t *offset
 	return rc == ARCHIVE_OK ? 1 : failed(r, NULL);
 }
 
+const struct acl_tag acl_tags[ACL_TAGS] = {
+    {0x01, ARCHIVE_ENTRY_ACL_USER_OBJ},  {0x02, ARCHIVE_ENTRY_ACL_USER},
+    {0x04, ARCHIVE_ENTRY_ACL_GROUP_OBJ}, {0x08, ARCHIVE_ENTRY_ACL_GROUP},
+    {0x10, ARCHIVE_ENTRY_ACL_MASK},      {0x20, ARCHIVE_ENTRY_ACL_OTHER},
+};
+
 static uint16_t acl_tag(int tag)
 {
-	switch (tag) {
-	case ARCHIVE_ENTRY_ACL_USER_OBJ:
-		return 0x01;
-	case ARCHIVE_ENTRY_ACL_USER:
-		return 0x02;
-	case ARCHIVE_ENTRY_ACL_GROUP_OBJ:
-		return 0x04;
-	case ARCHIVE_ENTRY_ACL_GROUP:
-		return 0x08;
-	case ARCHIVE_ENTRY_ACL_MASK:
-		return 0x10;
-	default:
-		return 0x20;
-	}
+	size_t i = 0;
+
+	while (i < ACL_TAGS - 1 && acl_tags[i].archive != tag)
+		i++;
+	return acl_tags[i].kernel;
 }
 
 /* The order that the kernel asks for. */
@@ -193,7 +211,6 @@ static void reader_close(void *a)
 	free(r);
 }
 
-extern const struct archive_module newgate_archive;
 const struct archive_module newgate_archive = {
     .open = reader_open,
     .next = reader_next,

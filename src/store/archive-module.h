@@ -11,6 +11,7 @@
 #include <stdint.h>
 #include <sys/types.h>
 #include <time.h>
+#include "base/err.h"
 
 #define ARCHIVE_MODULE "newgate-archive.so"
 #define ARCHIVE_SYMBOL "newgate_archive"
@@ -38,5 +39,10 @@ struct archive_module {
 	const char *(*error)(void *a);
 	void (*close)(void *a);
 };
+
+/* Loads newgate-archive.so, once. NULL: err tells why. */
+const struct archive_module *archive_load(struct ng_err *err) MUST_CHECK;
+/* Another table of the same module. */
+const void *archive_symbol(const char *symbol, struct ng_err *err) MUST_CHECK;
 
 #endif

@@ -8,15 +8,10 @@
 #include <sys/xattr.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/links.h"
 
 #define XATTR_ROOM 65536 /* the kernel's limit for a list of names and for a value */
 #define DATA_ROOM (256 * 1024)
-
-/* The first name of a file that has several, so that the next ones become links to it. */
-struct seen {
-	uint64_t dev, ino; /* ino 0: an empty place of the table */
-	const char *path;  /* below the copy's root */
-};
 
 struct copy {
 	unsigned flags;
@@ -24,19 +19,16 @@ struct copy {
 	uint64_t mount;       /* the mount that src is on */
 	struct statx skip[2]; /* directories that are left empty: dst, and the caller's */
 	struct str path;      /* of what is being copied, from the root on; "" is the root itself */
-	struct arena arena;
-	struct seen *seen; /* open addressing, cap is a power of two */
-	size_t nseen, cap;
-	char *names, *value; /* XATTR_ROOM each */
-	char *data;          /* DATA_ROOM, where copy_file_range cannot */
+	struct links links;   /* by their path below the copy's root */
+	char *names, *value;  /* XATTR_ROOM each */
+	char *data;           /* DATA_ROOM, where copy_file_range cannot */
 	struct ng_err *err;
 };
 
 static void copy_done(struct copy *c)
 {
 	str_done(&c->path);
-	arena_done(&c->arena);
-	free(c->seen);
+	links_done(&c->links);
 	free(c->names);
 	free(c->value);
 	free(c->data);
@@ -148,44 +140,17 @@ static int copy_attributes_at(int dst, const char *name, const struct statx *st)
 	return utimensat(dst, name, times, AT_SYMLINK_NOFOLLOW) < 0 ? -errno : 0;
 }
 
-static struct seen *seen_place(struct seen *v, size_t cap, uint64_t dev, uint64_t ino)
-{
-	size_t i = (size_t)((ino * UINT64_C(0x9e3779b97f4a7c15)) >> 20) & (cap - 1);
-
-	while (v[i].ino != 0 && (v[i].ino != ino || v[i].dev != dev))
-		i = (i + 1) & (cap - 1);
-	return &v[i];
-}
-
-static void seen_grow(struct copy *c)
-{
-	size_t cap = c->cap > 0 ? 2 * c->cap : 256;
-	struct seen *v = mem_alloc(cap * sizeof(*v));
-
-	for (size_t i = 0; i < c->cap; i++)
-		if (c->seen[i].ino != 0)
-			*seen_place(v, cap, c->seen[i].dev, c->seen[i].ino) = c->seen[i];
-	free(c->seen);
-	c->seen = v;
-	c->cap = cap;
-}
-
 /* Makes dst/name a link where the file was copied already (1), else remembers it (0). */
 static int link_again(struct copy *c, int dst, const char *name, const struct statx *st)
 {
-	if (2 * (c->nseen + 1) > c->cap)
-		seen_grow(c);
-	struct seen *s = seen_place(c->seen, c->cap, device_of(st), st->stx_ino);
-	if (s->ino != 0) {
-		if (linkat(c->root, s->path, dst, name, 0) == 0)
-			return 1;
-		/* Too many links for this file system, or too long a path: a second copy then. */
-		return errno == EMLINK || errno == ENAMETOOLONG ? 0 : -errno;
-	}
-	c->nseen++;
-	*s = (struct seen){device_of(st), st->stx_ino,
-			   arena_strndup(&c->arena, c->path.s + 1, c->path.len - 1)};
-	return 0;
+	const char *first = links_first(&c->links, device_of(st), st->stx_ino, c->path.s + 1);
+
+	if (!first)
+		return 0;
+	if (linkat(c->root, first, dst, name, 0) == 0)
+		return 1;
+	/* Too many links for this file system, or too long a path: a second copy then. */
+	return errno == EMLINK || errno == ENAMETOOLONG ? 0 : -errno;
 }
 
 static int copy_bytes(struct copy *c, int in, int out, off_t at, off_t end)

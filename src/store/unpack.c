@@ -1,13 +1,11 @@
 #include "store/unpack.h"
 
-#include <dlfcn.h>
 #include <fcntl.h>
 #include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include "base/mem.h"
-#include "base/own.h"
 #include "store/copy.h"
 #include "store/tools.h"
 
@@ -28,23 +26,9 @@ struct late_dir {
 
 void unpack_done(struct unpack *u)
 {
-	if (u->archive)
-		u->module->close(u->archive);
 	free(u->late);
 	arena_done(&u->arena);
 	str_done(&u->last);
-}
-
-/* Never unloaded: some of the libraries it brings do not like that. */
-const struct archive_module *archive_load(struct ng_err *err)
-{
-	autofree char *path = own_file("src/store", NG_LIBEXECDIR, ARCHIVE_MODULE);
-	void *handle = dlopen(path, RTLD_NOW | RTLD_LOCAL);
-	const struct archive_module *m = handle ? dlsym(handle, ARCHIVE_SYMBOL) : NULL;
-
-	if (!m)
-		err_set(err, ENOENT, "reading archives: %s", dlerror());
-	return m;
 }
 
 /* The next component of a name: 1, 0 at its end, -EXDEV where it would lead out. */
@@ -179,9 +163,12 @@ static int make_link(int dir, const char *name, const struct archive_file *f)
 
 static int make_fifo(int dir, const char *name, const struct archive_file *f)
 {
+	const struct timespec times[2] = {f->mtime, f->mtime};
+
 	if (mkfifoat(dir, name, 0600) < 0 ||
 	    fchownat(dir, name, f->uid, f->gid, AT_SYMLINK_NOFOLLOW) < 0 ||
-	    fchmodat(dir, name, f->mode & 07777, 0) < 0)
+	    fchmodat(dir, name, f->mode & 07777, 0) < 0 ||
+	    utimensat(dir, name, times, AT_SYMLINK_NOFOLLOW) < 0)
 		return -errno;
 	return 0;
 }
@@ -343,19 +330,26 @@ static int unpack_all(struct unpack *u)
 	return unpack_finish(u);
 }
 
+static int unpack_file(int fd, int tree, struct ng_err *err)
+{
+	const struct archive_module *m = archive_load(err);
+	void *archive = m ? m->open(fd) : NULL;
+	autodone(unpack_done) struct unpack u = {
+	    .module = m, .archive = archive, .tree = tree, .err = err};
+
+	if (!archive)
+		return m ? err_sys(err, ENOMEM, "reading it") : -err->code;
+	int rc = unpack_all(&u);
+	m->close(archive);
+	return rc;
+}
+
 int make_unpacked(const char *file, int tree, struct ng_err *err)
 {
-	autodone(unpack_done) struct unpack u = {.tree = tree, .err = err};
 	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
 
 	if (fd < 0)
 		return err_sys(err, errno, "%s", file);
-	u.module = archive_load(err);
-	if (!u.module)
-		return -err->code;
-	u.archive = u.module->open(fd);
-	if (!u.archive)
-		return err_sys(err, ENOMEM, "%s", file);
-	int rc = unpack_all(&u);
+	int rc = unpack_file(fd, tree, err);
 	return rc < 0 ? err_prefix(err, "unpacking %s", file) : 0;
 }

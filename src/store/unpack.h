@@ -22,7 +22,7 @@ enum unpack_flag {
 /* One archive on its way. Fill in the first five; unpack_done in any case. */
 struct unpack {
 	const struct archive_module *module;
-	void *archive; /* open; closed by unpack_done */
+	void *archive; /* open; not owned */
 	int tree;      /* not owned */
 	unsigned flags;
 	struct ng_err *err;
@@ -37,9 +37,6 @@ int unpack_entry(struct unpack *u, const struct archive_file *f) MUST_CHECK;
 /* When all are there: what folders get last. */
 int unpack_finish(struct unpack *u) MUST_CHECK;
 void unpack_done(struct unpack *u);
-
-/* Loads newgate-archive.so, once; NULL with err told. */
-const struct archive_module *archive_load(struct ng_err *err);
 
 /* The order in which a tree is walked: a folder, then what is in it; names by their bytes. */
 int unpack_order(const char *a, const char *b);

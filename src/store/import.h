@@ -1,0 +1,32 @@
+/* Reading a stream into a tree. */
+#ifndef NG_STORE_IMPORT_H
+#define NG_STORE_IMPORT_H
+
+#include "store/archive-module.h"
+#include "store/store.h"
+#include "store/stream-module.h"
+#include "store/stream.h"
+
+/* A stream whose head was read. Zero-initialise; import_done in any case. */
+struct import {
+	const struct store *s;
+	struct stream_info info;
+	char *definition; /* or NULL; owned */
+	struct strv removed;
+	/* import.c's own */
+	const struct stream_module *m;
+	const struct archive_module *tar;
+	void *stream, *archive;
+	bool more; /* `ahead` is the entry to take next */
+	struct archive_file ahead;
+	uint64_t read, noted;
+};
+int import_open(struct import *i, const struct store *s, int fd, struct ng_err *err) MUST_CHECK;
+/* Its files become the tree of jail `jail` at `path` (with the -R prefix). hostname NULL: with the
+ * identity that they have. What is cut short, altered or hostile leaves nothing. -EEXIST: the jail,
+ * or something at path, exists already. */
+int import_jail(struct import *i, struct store *s, const char *jail, const char *path,
+		const char *hostname, struct ng_err *err) MUST_CHECK;
+void import_done(struct import *i);
+
+#endif
