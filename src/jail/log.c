@@ -1,5 +1,6 @@
 #include "jail/log.h"
 
+#include <ctype.h>
 #include <fcntl.h>
 #include <stdio.h>
 #include <sys/fsuid.h>
@@ -15,6 +16,16 @@
 
 /* ---- where it is ---- */
 
+/* Is the jail's name a word of the file's? */
+static bool called_after(const char *file, const char *name)
+{
+	size_t n = strlen(name);
+	for (const char *p = file; n && (p = strstr(p, name)); p++)
+		if ((p == file || !isalnum((unsigned char)p[-1])) && !isalnum((unsigned char)p[n]))
+			return true;
+	return false;
+}
+
 static struct log place(const char *file, bool services, const char *name, const char *tree)
 {
 	struct log l = {.chosen = file != NULL};
@@ -26,6 +37,7 @@ static struct log place(const char *file, bool services, const char *name, const
 		str_addf(&b, "/var/log/jail_%s_console.log", as_file);
 		l.path = str_take(&b);
 	}
+	l.own = l.path && (!file || called_after(strrchr(l.path, '/') + 1, name));
 	size_t len = tree ? strlen(tree) : 0;
 	if (l.path && len > 1 && str_prefix(l.path, tree) && l.path[len] == '/')
 		l.inside = len;
@@ -133,6 +145,16 @@ static int open_inside(const struct log *l, struct ng_err *err)
 	return fd;
 }
 
+/* What keeps it from being given is no reason not to start a jail. */
+static void give(const struct log *l, int fd)
+{
+	uid_t id = SLOT_BASE + l->slot * SLOT_IDS;
+	struct stat st;
+	if (l->own && l->slot != SLOT_NONE && fstat(fd, &st) == 0 && S_ISREG(st.st_mode) &&
+	    st.st_nlink == 1 && st.st_uid != id)
+		(void)!fchown(fd, id, id);
+}
+
 int log_open_append(const struct log *l, bool service, struct ng_err *err)
 {
 	if (!l->path || (!l->chosen && !service))
@@ -143,7 +165,10 @@ int log_open_append(const struct log *l, bool service, struct ng_err *err)
 	if (folder < 0)
 		return folder;
 	int fd = openat(folder, name_of(l), APPEND | O_NOFOLLOW, 0666);
-	return fd < 0 ? err_sys(err, errno, "exec.consolelog: %s", l->path) : fd;
+	if (fd < 0)
+		return err_sys(err, errno, "exec.consolelog: %s", l->path);
+	give(l, fd);
+	return fd;
 }
 
 void log_rotate(const struct log *l)

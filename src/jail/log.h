@@ -15,6 +15,7 @@
 struct log {
 	char *path;  /* as configured, without the -R prefix; NULL: the jail keeps no log. Owned */
 	bool chosen; /* by exec.consolelog */
+	bool own;    /* no other jail's: the default one, or its file is called after the jail */
 	size_t inside;    /* > 0: of the path, the first so many bytes are the jail's */
 	pid_t pid;        /* the jail's PID 1; 0: it does not run */
 	uint64_t started; /* and when it did */
@@ -26,7 +27,10 @@ struct log log_of_record(const struct record *r, const char *root);
 struct log log_of_conf(const struct conf_jail *j, const struct record *r, const char *root);
 void log_done(struct log *l);
 
-/* For a command inside: a descriptor, or -1 with err->code 0: there is none, for commands that are
+/* Daemons that are told to log to /dev/stderr open it anew, for which the file must be theirs: one
+ * that is the jail's own is given to the jail's root.
+ *
+ * For a command inside: a descriptor, or -1 with err->code 0: there is none, for commands that are
  * no service. */
 int log_open_append(const struct log *l, bool service, struct ng_err *err);
 /* Puts a large one aside. What keeps it from being renamed is no reason not to start a jail. */

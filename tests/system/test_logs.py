@@ -212,3 +212,28 @@ def test_a_large_log_is_put_aside_at_the_start(web):
         web.run("jail", "-qr", "web")
     assert log.read_text() == "started\n"
     assert web.path(LOG + ".old").stat().st_size == (16 << 20) + 1
+
+
+# --- whose the file is ---
+
+def test_a_service_opens_its_output_anew(vps):
+    """As postfix, nginx and php-fpm do, which log to /dev/stdout or /dev/stderr by name."""
+    vps.busybox("/var/jails/a")
+    vps.write("/etc/jail.conf", """
+        path = "/var/jails/$name"; stop.timeout = 0;
+        a { service = "sh -c 'echo again >>/dev/stdout; echo and again >>/dev/stderr; exec sleep 100'"; }""")
+    vps.run("jail", "-c", "a")
+    follower = follow(vps, "a")
+    follower.expect("again", "and again")
+    follower.end()
+    vps.run("jail", "-r", "a")
+
+
+def test_a_log_that_may_be_shared_stays_the_hosts(vps):
+    vps.busybox("/var/jails/a")
+    vps.path("/var/log").mkdir(parents=True)
+    vps.write("/etc/jail.conf", """
+        path = "/var/jails/$name"; persist; exec.start = "echo started";
+        a { exec.consolelog = "/var/log/jails.log"; }""")
+    vps.run("jail", "-c", "a")
+    assert os.stat(vps.path("/var/log/jails.log")).st_uid == 0
