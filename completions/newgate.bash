@@ -69,7 +69,7 @@ _newgate_jls() {
 	--libxo) _newgate_offer 'json' ;;
 	*)
 		if [[ $cur == -* ]]; then
-			_newgate_offer '-d -h -j -N -n -q -s -v --libxo'
+			_newgate_offer '-c -d -h -j -N -n -q -s -v --json --libxo'
 		else
 			_newgate_offer 'all jid name path host.hostname ip4.addr ip6.addr persist'
 		fi
@@ -158,6 +158,7 @@ _newgate_verb() {
 		fi
 		;;
 	confirm) _newgate_offer '--back' ;;
+	metrics) ;;
 	explain)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '--json'

@@ -100,6 +100,8 @@ for command in newgate jail
     complete -c $command -n $is -s R -d 'Remove without the configuration'
     complete -c $command -n $is -s e -x -d 'List what is configured'
     complete -c $command -n $is -s f -r -F -d 'Configuration file'
+    complete -c $command -n $is -s d -d 'Reuse a dying jail'
+    complete -c $command -n $is -s h -d 'Resolve host.hostname'
     complete -c $command -n $is -s i -d 'Print the id only'
     complete -c $command -n $is -s J -r -F -d 'Write the id and parameters'
     complete -c $command -n $is -s l -d 'Clean environment'
@@ -125,6 +127,8 @@ for command in newgate jls
     complete -c $command -n $is -s q -d Quoted
     complete -c $command -n $is -s s -d 'As for jail -c'
     complete -c $command -n $is -s v -d Verbose
+    complete -c $command -n $is -s c -d 'Only tell whether it is there'
+    complete -c $command -n $is -l json -d 'As JSON'
     complete -c $command -n $is -l libxo -x -a json -d 'Output form'
 end
 
