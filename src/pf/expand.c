@@ -128,11 +128,12 @@ static bool add_rule(struct parser *p, const struct written *w, const struct pf_
 
 /* ---- pools ---- */
 
-static void drop_other_families(struct hosts *pool, int af)
+/* Neither what is of another family, nor what an interface has for its link alone. */
+static void drop_unusable(struct hosts *pool, int af)
 {
 	size_t n = 0;
 	for (size_t i = 0; i < pool->n; i++)
-		if (!af || !pool->v[i].af || pool->v[i].af == af)
+		if ((!af || !pool->v[i].af || pool->v[i].af == af) && !pool->v[i].zone)
 			pool->v[n++] = pool->v[i];
 	pool->n = n;
 }
@@ -154,7 +155,7 @@ static bool set_pool(struct parser *p, struct written *w)
 	w->r.af = translation_family(w);
 	if (!w->arrow)
 		return true;
-	drop_other_families(&w->pool, w->r.af);
+	drop_unusable(&w->pool, w->r.af);
 	if (!w->pool.n)
 		return p_fault(p, p->start,
 			       "no translation address with matching address family found.");

@@ -109,7 +109,7 @@ bool p_expect_op(struct parser *p, const char *op)
 const char *p_text(struct parser *p, const char *what)
 {
 	const char *s = p->tok->now.text;
-	if (!p_at_text(p)) {
+	if (!p_at_text(p) || (p->tok->now.type == TOK_WORD && pf_token_is_reserved(s))) {
 		p_unexpected(p, what, NULL, 0);
 		return NULL;
 	}
@@ -198,7 +198,7 @@ bool p_good_name(struct parser *p, struct pos at, const char *what, const char *
 	if (strlen(name) > max)
 		return p_fault(p, at, "%s too long, max %zu chars", what, max);
 	if (!*name)
-		return p_fault(p, at, "an empty %s", what);
+		return p_fault(p, at, "an empty %s is none", what);
 	for (const char *c = name; *c; c++)
 		if ((unsigned char)*c < ' ' || *c == 0x7f || strchr("\"\\", *c))
 			return p_fault(p, at,
@@ -271,6 +271,10 @@ bool p_list(struct parser *p, item_fn *item, void *out)
 
 bool p_in_section(struct parser *p, enum section s)
 {
+	if (p->blocks && s != SECTION_FILTER)
+		return p_fault(p, p->start,
+			       "in the braces of an anchor stand filter rules; others come from a "
+			       "file: load anchor NAME from FILE");
 	if (p->pf->options.require_order && p->section > s)
 		return p_fault(p, p->start,
 			       "Rules must be in order: options, normalization, queueing, "
@@ -292,9 +296,12 @@ static bool parse_macro(struct parser *p)
 	p_next(p);
 	if (strpbrk(name, " \t"))
 		return p_fault(p, pos, "macro name cannot contain whitespace");
+	if (p_at_op(p, "{"))
+		return p_fault(p, p->tok->now.pos,
+			       "a list as the value of a macro stands in quotes: %s = \"{ … }\"",
+			       name);
 	if (!p_at_text(p))
-		return p_unexpected(p, "a macro's value (lists and the like stand in quotes)", NULL,
-				    0);
+		return p_unexpected(p, "a macro's value", NULL, 0);
 	for (bool any = false; p_at_text(p); any = true) {
 		if (any)
 			str_addc(&value, ' ');
@@ -305,9 +312,10 @@ static bool parse_macro(struct parser *p)
 		pf_macros_set(&p->macros, &p->pf->arena, name, str_text(&value), false);
 	str_done(&value);
 	return p_at_end(p) ||
-	       p_unexpected(p,
-			    "the end of the line (a value with more than words stands in quotes)",
-			    NULL, 0);
+	       p_fault(p, p->tok->now.pos,
+		       "syntax error at \"%s\": a macro's value that is more than words stands in "
+		       "quotes",
+		       p->tok->now.text);
 }
 
 static void read_file(struct parser *p, const char *name, const char *text, size_t len)
@@ -339,6 +347,8 @@ static bool parse_include(struct parser *p)
 			       "files include one another more than %u deep: does %s include "
 			       "itself?",
 			       PF_INCLUDE_DEPTH, name);
+	if (p->included++ >= PF_INCLUDES_MAX)
+		return p_fault(p, pos, "more than %u files are included", PF_INCLUDES_MAX);
 	int r = p->r->read ? p->r->read(p->r->arg, name, &contents, &len) : -ENOENT;
 	if (r < 0)
 		return p_fault(p, pos, "cannot open the include file %s: %s", name, strerror(-r));

@@ -12,6 +12,7 @@
 #define PF_RULES_MAX 200000u /* of one read: a list of lists of lists can mean any number */
 #define PF_ENTRIES_MAX 4000000u
 #define PF_INCLUDE_DEPTH 16u
+#define PF_INCLUDES_MAX 1000u
 #define PF_BLOCK_DEPTH 32u
 #define PF_NAME_MAX 63u   /* labels, tags, each name of an anchor's path */
 #define PF_PATH_MAX 1023u /* an anchor's path */
@@ -90,8 +91,9 @@ struct parser {
 	struct macros macros;
 	const char *path; /* of the ruleset that rules go to */
 	enum section section;
-	struct pos start;                  /* of the statement */
-	unsigned includes, blocks, braces; /* braces: of the statement's lists, open here */
+	struct pos start; /* of the statement */
+	unsigned included, includes, blocks,
+	    braces; /* braces: of the statement's lists, open here */
 	unsigned source, rules;
 	bool lost; /* a list lacked its end: the current token begins a statement */
 	const struct pf_state *defaults; /* set state-defaults, or NULL */

@@ -54,8 +54,10 @@ static bool parse_block(struct parser *p, const char *path)
 			       PF_BLOCK_DEPTH);
 	p_next(p);
 	if (!p_at_end(p))
-		return p_unexpected(
-		    p, "the end of the line: the rules of an anchor begin on the next", NULL, 0);
+		return p_fault(p, p->tok->now.pos,
+			       "syntax error at \"%s\": the rules of an anchor begin on the line "
+			       "behind its \"{\"",
+			       p->tok->now.text);
 	pf_ruleset_at(p->pf, path);
 	p->path = path;
 	p->blocks++;
@@ -91,8 +93,10 @@ static bool finish_anchor(struct parser *p, struct written *w, struct pos at, co
 	struct pos start = p->start;
 	bool ok = parse_block(p, w->r.anchor);
 	p->start = start;
-	return ok && (p_at_end(p) || p_at_op(p, "}") ||
-		      p_unexpected(p, "the end of the line behind \"}\"", NULL, 0));
+	return ok && (p_at_end(p) || p_fault(p, p->tok->now.pos,
+					     "syntax error at \"%s\": behind the \"}\" of an "
+					     "anchor the line ends",
+					     p->tok->now.text));
 }
 
 bool parse_anchor(struct parser *p)

@@ -13,6 +13,18 @@ struct host *hosts_add(struct hosts *h)
 	return &h->v[h->n++];
 }
 
+/* Two addresses of one network are one network. */
+static bool has_net(const struct hosts *h, size_t from, const struct host *same)
+{
+	for (size_t i = from; i < h->n; i++) {
+		const struct ipnet *net = &h->v[i].addr.net;
+		if (h->v[i].af == same->af && net->len == same->addr.net.len &&
+		    ip_eq(&net->addr, &same->addr.net.addr))
+			return true;
+	}
+	return false;
+}
+
 static void add_net(struct hosts *out, const struct ip *a, int len, bool neg, const char *zone)
 {
 	struct host *h = hosts_add(out);
@@ -37,6 +49,7 @@ static bool add_interface(const struct pf_iface *i, unsigned mods, int len, bool
 			  struct hosts *out)
 {
 	bool first4 = false, first6 = false, any = false;
+	size_t before = out->n;
 
 	for (size_t k = 0; k < i->naddrs; k++) {
 		const struct ipnet *net = &i->addr[k];
@@ -56,6 +69,8 @@ static bool add_interface(const struct pf_iface *i, unsigned mods, int len, bool
 		*first = any = true;
 		add_net(out, a, mods & PF_MOD_NETWORK ? net->len : len, neg,
 			local ? i->name : NULL);
+		struct host last = out->v[--out->n];
+		out->n += !has_net(out, before, &last);
 	}
 	return any;
 }

@@ -357,10 +357,14 @@ static bool parse_ignored(struct parser *p, bool *found)
 /* ---- all of them ---- */
 
 static const char *const option_words[] = {
-    "user",     "group",       "flags",     "icmp-type",    "icmp6-type",  "tos",   "keep",
-    "modulate", "synproxy",    "no",        "fragment",     "allow-opts",  "label", "tag",
-    "tagged",   "probability", "queue",     "scrub",        "rtable",      "prio",  "set",
-    "dnpipe",   "dnqueue",     "divert-to", "max-pkt-rate", "ridentifier", "port",  "to",
+    "user",         "group",       "flags",    "icmp-type",   "icmp6-type", "tos",
+    "keep",         "modulate",    "synproxy", "no",          "fragment",   "allow-opts",
+    "label",        "tag",         "tagged",   "probability", "queue",      "scrub",
+    "rtable",       "prio",        "set",      "dnpipe",      "dnqueue",    "divert-to",
+    "max-pkt-rate", "ridentifier", "port",     "to",          "from",       "proto",
+    "on",           "in",          "out",      "inet",        "inet6",      "quick",
+    "log",          "all",         "drop",     "return",      "return-rst", "return-icmp",
+    "return-icmp6",
 };
 
 static bool parse_option_word(struct parser *p, struct written *w, bool *found)

@@ -212,6 +212,8 @@ bool parse_port(struct parser *p, struct pos at, const char *word, struct pf_ran
 	char *first = arena_strndup(&p->pf->arena, word, (size_t)(colon - word));
 	if (!one_port(p, at, first, &out->a))
 		return false;
+	if (!star && str_eq(colon + 1, "*"))
+		return p_fault(p, at, "%s: \":*\" stands behind the \"->\" of rdr alone", word);
 	if (star && str_eq(colon + 1, "*")) {
 		*star = true;
 		return true;

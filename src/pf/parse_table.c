@@ -216,6 +216,10 @@ bool parse_table(struct parser *p)
 	struct pf *pf = p->pf;
 	struct pf_table t = {.pos = p->start, .anchor = p->path};
 
+	if (p->blocks)
+		return p_fault(p, p->start,
+			       "a table stands outside of the braces of an anchor: its "
+			       "rules find it there");
 	p_next(p);
 	if (!parse_table_name(p, &t.name))
 		return false;

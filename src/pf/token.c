@@ -98,9 +98,25 @@ static bool in_name(int c)
 	return c >= 0 && c < 0x80 && (isalnum(c) || c == '_');
 }
 
+bool pf_token_is_reserved(const char *s)
+{
+	static const char *const words[] = {
+	    "all",        "any",   "from",  "to",        "port",  "proto",   "on",    "in",
+	    "out",        "log",   "quick", "inet",      "inet6", "flags",   "keep",  "modulate",
+	    "synproxy",   "no",    "state", "label",     "tag",   "tagged",  "user",  "group",
+	    "icmp-type",  "tos",   "pass",  "block",     "match", "anchor",  "table", "scrub",
+	    "nat",        "rdr",   "binat", "antispoof", "load",  "include", "set",   "probability",
+	    "icmp6-type", "queue", "os",
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(words); i++)
+		if (str_eq(words[i], s))
+			return true;
+	return false;
+}
+
 bool pf_token_is_word(const char *s)
 {
-	if (!starts_word((unsigned char)*s))
+	if (!starts_word((unsigned char)*s) || pf_token_is_reserved(s))
 		return false;
 	for (; *s; s++)
 		if (!in_word((unsigned char)*s) || *s == '\\' || *s == '"' || *s == '\'')

@@ -58,7 +58,9 @@ void pf_tokens_next(struct tokens *t); /* reads the next one into t->now */
 bool pf_tokens_at_assignment(const struct tokens *t);
 void pf_tokens_done(struct tokens *t);
 
-/* Can the text stand as a word, without quotes? */
+/* A word of the grammar that is no name, unless it stands in quotes. */
+bool pf_token_is_reserved(const char *s);
+/* Can the text stand as a name without quotes? */
 bool pf_token_is_word(const char *s);
 
 #endif
