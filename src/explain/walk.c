@@ -426,7 +426,8 @@ static void to_all(struct pairs *p, struct point src, const struct ip *gateway)
 			try(p, src, known(public));
 		break;
 	default:
-		if (outside && public->family)
+		/* What a redirect leads to needs an address. */
+		if (outside && public->family && explain_target(&p->w->jail[to->jail], family))
 			try(p, src, known(public));
 		for (size_t i = 0; i < p->w->jail[to->jail].naddrs; i++)
 			if (p->w->jail[to->jail].addr[i].ip.family == family)

@@ -115,7 +115,8 @@ static const char hosting[] =
     "dovecot { ip4.addr = 10.0.0.3; allow.connect; }\n"
     "web { ip4.addr = 10.0.0.4; rdr = \"tcp 443 from 198.51.100.0/24\"; }\n"
     "own { ip4.addr = \"eth0|192.0.2.9\"; rdr = \"tcp 80\"; allow.connect = \"10.0.0.0/24 tcp\"; "
-    "}\n";
+    "}\n"
+    "new { rdr = \"tcp 8000\"; }\n"; /* before its first start, with ip4.addr = auto */
 
 static void single_cases(void **state)
 {
@@ -168,6 +169,7 @@ static void single_cases(void **state)
 	    {"internet", "postfix", PROTO_TCP, 1587,
 	     "block no-rdr: add \"tcp 1587\" to rdr of postfix (jail.conf:1)"},
 	    {"internet", "dovecot", PROTO_TCP, 25, "block other-rdr"},
+	    {"internet", "new", PROTO_TCP, 8000, "block no-address"},
 	    {"internet", "dovecot", PROTO_TCP, 993,
 	     "block no-rdr: add rdr = \"tcp 993\"; to dovecot (jail.conf:3)"},
 	    {"internet", "web", PROTO_TCP, 443,
