@@ -4,6 +4,7 @@
 #include <sys/wait.h>
 #include "base/mem.h"
 #include "cmd/cmd.h"
+#include "conf/files.h"
 
 /* FreeBSD's jexec becomes the command, so its caller sees the command's own end, signals included.
  */
@@ -23,12 +24,31 @@ int enter_end_like(int status)
 	return 128 + sig;
 }
 
+static bool is_configured(const char *name)
+{
+	autodone(conf_done) struct conf c = {0};
+	autodone(diags_done) struct diags d = {0};
+	bool is = false;
+	size_t n = 0;
+
+	if (files_read_all(&c, cmd_root, &d) < 0)
+		return false;
+	autofree const char **names = conf_names(&c, &n);
+	for (size_t i = 0; i < n; i++)
+		is |= str_eq(names[i], name);
+	return is;
+}
+
 static void not_found(struct state *s, const char *who)
 {
 	struct record *r = NULL;
 	struct ng_err ignored = {0};
 	size_t n = 0;
 
+	if (is_configured(who)) {
+		warn_msg("jail \"%s\" not found: it is configured, but does not run", who);
+		return;
+	}
 	if (state_all(s, &r, &n, &ignored) < 0)
 		n = 0;
 	autofree const char **names = mem_alloc((n + 1) * sizeof(*names));
