@@ -32,7 +32,7 @@ _newgate_parameters='allow.connect= allow.raw_sockets command= depend= exec.star
 	host.hostname= interface= ip4.addr= ip6.addr= mount.devfs mount.fstab= name= path= persist
 	rctl= rdr= service= template='
 
-_newgate_checks='configuration kernel namespaces cgroups clock idmap disk tools path forwarding
+_newgate_checks='configuration boot kernel namespaces cgroups clock idmap disk tools path forwarding
 	reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
 
 _newgate_jail() {

@@ -25,6 +25,8 @@ bool has_family(const struct doctor *d, int family);
 typedef void check_fn(struct doctor *d);
 /* configuration.c */
 check_fn check_configuration;
+/* boot.c */
+check_fn check_boot;
 /* kernel.c */
 check_fn check_kernel, check_namespaces, check_cgroups, check_clock;
 /* files.c */

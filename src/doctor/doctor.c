@@ -14,7 +14,8 @@ static const struct {
 	check_fn *fn;
 } checks[] = {
     {"configuration", "faults in jail.conf and rc.conf", check_configuration},
-    {"kernel", "its version", check_kernel},
+    {"boot", "jails that are to run do, and start with the host", check_boot},
+    {"kernel", "its version and modules", check_kernel},
     {"namespaces", "user namespaces and their limits", check_namespaces},
     {"cgroups", "cgroup v2 and its controllers", check_cgroups},
     {"clock", "the time of day", check_clock},

@@ -5,6 +5,7 @@
 #include <time.h>
 #include "doctor/check.h"
 #include "sys/cgroup.h"
+#include "sys/modules.h"
 #include "sys/ns.h"
 
 /* ---- version ---- */
@@ -34,6 +35,15 @@ void check_kernel(struct doctor *d)
 	}
 	if (f)
 		mend(f, "apt install -t $(lsb_release -sc)-backports linux-image-amd64 && reboot");
+	if (modules_gone(u.release, sizeof u.release)) {
+		f = found(d, DOCTOR_ADVICE,
+			  "the modules of the running kernel are gone: there is "
+			  "no /lib/modules/%s",
+			  u.release);
+		because(f, "an upgrade took them; what jails need of them and is not loaded yet, "
+			   "such as parts of nftables, cannot be loaded any more");
+		mend(f, "reboot");
+	}
 }
 
 /* ---- namespaces ---- */

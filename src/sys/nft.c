@@ -12,6 +12,7 @@
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netfilter/nfnetlink.h>
 #include "sys/fd.h"
+#include "sys/modules.h"
 #include "sys/nlread.h"
 
 #define NFT_PROGRAM "/usr/sbin/nft"
@@ -208,13 +209,27 @@ static int spawn_nft(int input, int complaint, pid_t *pid)
 	return -r;
 }
 
-/* What nft wrote, without its last newline. */
-static void complaint_text(int fd, char *buf, size_t size)
+/* What nft wrote first: where and what, and on the next line (which is indented) the statement. What
+ * follows from it is complained of, too. */
+static int complain(int fd, struct ng_err *err)
 {
-	ssize_t n = pread(fd, buf, size - 1, 0);
-	while (n > 0 && buf[n - 1] == '\n')
-		n--;
-	buf[n > 0 ? n : 0] = '\0';
+	char text[1024], release[65];
+	ssize_t n = pread(fd, text, sizeof text - 1, 0);
+	text[n > 0 ? n : 0] = '\0';
+	char *rest = text + strcspn(text, "\n");
+	if (*rest)
+		*rest++ = '\0';
+	rest += strspn(rest, " \t");
+	rest[strcspn(rest, "\n")] = '\0';
+	bool gone = (strstr(text, "No such file") || strstr(text, "not supported")) &&
+		    modules_gone(release, sizeof release);
+	err_set(err, EINVAL, "nft: %s%s%s%s", *text ? text : "ended without saying why",
+		*rest ? " in \"" : "", rest, *rest ? "\"" : "");
+	return gone ? err_prefix(err,
+				 "the modules of the running kernel are gone (there is no "
+				 "/lib/modules/%s), reboot into the one that is installed",
+				 release)
+		    : -EINVAL;
 }
 
 int nft_load(const char *ruleset, struct ng_err *err)
@@ -240,7 +255,5 @@ int nft_load(const char *ruleset, struct ng_err *err)
 			return err_sys(err, errno, "waiting for %s", NFT_PROGRAM);
 	if (WIFEXITED(status) && WEXITSTATUS(status) == 0)
 		return 0;
-	char text[1024];
-	complaint_text(complaint, text, sizeof text);
-	return err_set(err, EINVAL, "nft: %s", text[0] ? text : "ended without saying why");
+	return complain(complaint, err);
 }

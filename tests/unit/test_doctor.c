@@ -138,6 +138,43 @@ static void counts_namespaces(void **state UNUSED)
 	tear_down(&h);
 }
 
+static void looks_who_starts_jails(void **state UNUSED)
+{
+	static const char *list[] = {"db", NULL};
+	static const struct {
+		bool enable, listed, unit, running;
+		const char *what[2];
+	} cases[] = {
+	    {true, false, true, true, {NULL}},
+	    {true, false, true, false, {"web and 1 more do not run"}},
+	    {true, true, true, false, {"db does not run"}},
+	    {true, false, false, true, {"newgate.service is not enabled"}},
+	    {true, true, false, false, {"db does not run", "newgate.service is not enabled"}},
+	    {false, false, true, false, {"no jail starts with the host"}},
+	    {false, false, false, false, {NULL}},
+	};
+	for (size_t i = 0; i < ARRAY_SIZE(cases); i++) {
+		struct rcconf rc = {.jail_enable = cases[i].enable,
+				    .jail_list = cases[i].listed ? list : NULL};
+		struct host h;
+		set_up(&h, 2);
+		h.d.root = h.proc;
+		h.d.rc = &rc;
+		put(&h, "run/systemd/system/some.unit", "");
+		if (cases[i].unit)
+			put(&h, "etc/systemd/system/multi-user.target.wants/newgate.service", "");
+		h.gather.jail[0].name = h.gather.jail[0].block = "web";
+		h.gather.jail[1].name = h.gather.jail[1].block = "db";
+		for (size_t k = 0; k < 2 && !cases[i].running; k++)
+			h.gather.jail[k].rec = NULL;
+		assert_int_equal(doctor_examine(&h.d, "boot"), 0);
+		assert_int_equal(h.d.n, !!cases[i].what[0] + !!cases[i].what[1]);
+		for (size_t k = 0; k < h.d.n; k++)
+			assert_string_equal(h.d.finding[k].what, cases[i].what[k]);
+		tear_down(&h);
+	}
+}
+
 static void knows_its_checks(void **state UNUSED)
 {
 	struct doctor d = {0};
@@ -153,7 +190,8 @@ int main(void)
 	const struct CMUnitTest tests[] = {
 	    cmocka_unit_test(judges_the_clock),   cmocka_unit_test(compares_releases),
 	    cmocka_unit_test(reads_sysctl_lines), cmocka_unit_test(counts_neighbours),
-	    cmocka_unit_test(counts_namespaces),  cmocka_unit_test(knows_its_checks),
+	    cmocka_unit_test(counts_namespaces),  cmocka_unit_test(looks_who_starts_jails),
+	    cmocka_unit_test(knows_its_checks),
 	};
 	return cmocka_run_group_tests_name("doctor", tests, NULL, NULL);
 }
