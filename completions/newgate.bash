@@ -124,11 +124,15 @@ _newgate_verb() {
 	help) _newgate_offer "$(_newgate_verbs)" ;;
 	template)
 		if ((cword == 1)); then
-			_newgate_offer 'create list destroy'
+			_newgate_offer 'create update list destroy'
 		elif [[ $prev == --from ]]; then
 			_newgate_from
+		elif [[ $prev == --run ]]; then
+			_newgate_files -f
 		elif [[ ${words[1]} == create ]]; then
-			_newgate_offer '--from'
+			_newgate_offer '--from --include --run --fresh'
+		elif [[ ${words[1]} == update ]]; then
+			_newgate_offer "--run --fresh $(_newgate_templates)"
 		elif [[ ${words[1]} == list ]]; then
 			_newgate_offer '--json'
 		elif [[ ${words[1]} == destroy ]]; then

@@ -46,8 +46,14 @@ complete -c newgate -n __newgate_bare -f -a '(__newgate_verbs)'
 complete -c newgate -n __newgate_bare -s R -x -a '(__fish_complete_directories)' -d 'Folder below which all files lie'
 complete -c newgate -n __newgate_bare -l version -d 'Print the version'
 complete -c newgate -n '__newgate_is help' -f -a '(__newgate_verbs)'
-complete -c newgate -n '__newgate_is template; and not __newgate_is template create; and not __newgate_is template list; and not __newgate_is template destroy' -f -a 'create list destroy'
+complete -c newgate -n '__newgate_is template; and not __newgate_is template create; and not __newgate_is template update; and not __newgate_is template list; and not __newgate_is template destroy' -f -a 'create update list destroy'
 complete -c newgate -n '__newgate_is template create' -l from -r -a 'busybox debian:bookworm debian:trixie' -d Source
+complete -c newgate -n '__newgate_is template create' -l include -x -d Packages
+complete -c newgate -n '__newgate_is template create' -l run -r -F -d Script
+complete -c newgate -n '__newgate_is template create' -f -l fresh -d 'Make it anew'
+complete -c newgate -n '__newgate_is template update' -f -a '(__newgate_templates)'
+complete -c newgate -n '__newgate_is template update' -l run -r -F -d Script
+complete -c newgate -n '__newgate_is template update' -f -l fresh -d 'Make it anew'
 complete -c newgate -n '__newgate_is template list' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is template destroy' -f -a '(__newgate_templates)'
 complete -c newgate -n '__newgate_is clone' -f -a '(__newgate_templates; __newgate_configured)'

@@ -132,6 +132,17 @@ void strv_addf(struct strv *l, const char *fmt, ...)
 	strv_take(l, str_take(&b));
 }
 
+static int by_bytes(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+void strv_sort(struct strv *l)
+{
+	if (l->n > 0)
+		qsort(l->v, l->n, sizeof(*l->v), by_bytes);
+}
+
 bool strv_has(const struct strv *l, const char *s)
 {
 	for (size_t i = 0; i < l->n; i++)

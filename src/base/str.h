@@ -33,6 +33,7 @@ struct strv {
 void strv_add(struct strv *l, const char *s);
 void strv_take(struct strv *l, char *s); /* takes ownership of s */
 void strv_addf(struct strv *l, const char *fmt, ...) PRINTF(2, 3);
+void strv_sort(struct strv *l); /* by their bytes */
 bool strv_has(const struct strv *l, const char *s);
 void strv_split(struct strv *l, const char *s, const char *separators); /* skips empty pieces */
 void strv_done(struct strv *l);

@@ -187,8 +187,61 @@ static bool nothing_new_is_wrong(struct block *b)
 	return good;
 }
 
-bool block_plan(struct block *b, const char *jail, const struct conf_record *like,
-		char *const *args, int n)
+/* What `template` names, else _base, else the only one there is. The caller frees; NULL: told. */
+static char *choose_template(struct storage *s, const struct conf_jail *j)
+{
+	struct store_template *t = NULL;
+	struct ng_err err = {0};
+	char *name = NULL;
+	size_t n = 0;
+
+	if (conf_is_set(j, P_TEMPLATE))
+		return mem_strdup(conf_string(j, P_TEMPLATE));
+	if (store_has_template(&s->store, DEFAULT_TEMPLATE))
+		return mem_strdup(DEFAULT_TEMPLATE);
+	if (store_templates(&s->store, &t, &n, &err) < 0)
+		warn_msg("%s", err.text);
+	/* Of versions, which follow each other, the newest is meant. */
+	else if (n > 0 && str_eq(t[0].name, t[n - 1].name))
+		name = mem_strdup(t[0].name);
+	else if (n == 0)
+		warn_msg("there is no template yet: newgate template create " DEFAULT_TEMPLATE
+			 " --from busybox");
+	else
+		warn_msg("there are %zu templates, none of them " DEFAULT_TEMPLATE
+			 ": choose one by template=NAME (newgate template list)",
+			 n);
+	store_templates_free(t, n);
+	return name;
+}
+
+static bool is_said(const char *line, char *const *args, int n)
+{
+	size_t len = strcspn(line, "=") + 1;
+
+	for (int i = 0; i < n; i++)
+		if (strncmp(args[i], line, len) == 0)
+			return true;
+	return false;
+}
+
+/* What the template's image says of its jails, where the arguments say nothing. */
+static bool add_defaults(struct storage *s, const char *from, const char *jail, char *const *args,
+			 int n, struct conf *added)
+{
+	autodone(diags_done) struct diags d = {0};
+	autodone(strv_done) struct strv lines = {0};
+	autofree char *text = store_template_defaults(&s->store, from);
+
+	strv_split(&lines, text ? text : "", "\n");
+	for (size_t i = 0; i < lines.n; i++)
+		if (!is_said(lines.v[i], args, n))
+			conf_add_argument(added, jail, lines.v[i], &d);
+	return tell_diags(&d, true);
+}
+
+bool block_plan(struct block *b, struct storage *s, const char *jail,
+		const struct conf_record *like, char *const *args, int n)
 {
 	autodone(conf_done) struct conf added = {0};
 	autodone(diags_done) struct diags d = {0};
@@ -204,6 +257,11 @@ bool block_plan(struct block *b, const char *jail, const struct conf_record *lik
 		return false;
 	/* First to see what is set, then as it will be. */
 	if (!assemble(b, jail, like, &added, CONF_FOR_LIST))
+		return false;
+	if (s && !b->from)
+		b->from = choose_template(s, &b->jail);
+	if (s && (!b->from || (!like && !add_defaults(s, b->from, jail, args, n, &added)) ||
+		  !assemble(b, jail, like, &added, CONF_FOR_LIST)))
 		return false;
 	if (!like || !str_eq(like->name, jail))
 		add_missing(&b->jail, like, &added);
@@ -225,34 +283,8 @@ void block_done(struct block *b)
 	conf_jail_done(&b->jail);
 	conf_done(&b->conf);
 	free(b->text);
+	free(b->from);
 	edit_done(&b->edit);
-}
-
-/* What `template` names, else _base, else the only one there is. The caller frees; NULL: told. */
-static char *choose_template(struct storage *s, const struct conf_jail *j)
-{
-	struct store_template *t = NULL;
-	struct ng_err err = {0};
-	char *name = NULL;
-	size_t n = 0;
-
-	if (conf_is_set(j, P_TEMPLATE))
-		return mem_strdup(conf_string(j, P_TEMPLATE));
-	if (store_has_template(&s->store, DEFAULT_TEMPLATE))
-		return mem_strdup(DEFAULT_TEMPLATE);
-	if (store_templates(&s->store, &t, &n, &err) < 0)
-		warn_msg("%s", err.text);
-	else if (n == 1)
-		name = mem_strdup(t[0].name);
-	else if (n == 0)
-		warn_msg("there is no template yet: newgate template create " DEFAULT_TEMPLATE
-			 " --from busybox");
-	else
-		warn_msg("there are %zu templates, none of them " DEFAULT_TEMPLATE
-			 ": choose one by template=NAME (newgate template list)",
-			 n);
-	store_templates_free(t, n);
-	return name;
 }
 
 int block_make(struct storage *s, const char *from, const char *jail, const char *like,
@@ -262,20 +294,19 @@ int block_make(struct storage *s, const char *from, const char *jail, const char
 	autoclose int lock = -1;
 	struct ng_err err = {0};
 
-	if (!block_plan(&b, jail, like ? conf_find(&s->conf, like) : NULL, args, n))
+	b.from = from ? mem_strdup(from) : NULL;
+	if (!block_plan(&b, s, jail, like ? conf_find(&s->conf, like) : NULL, args, n))
 		return 1;
-	autofree char *template = from ? mem_strdup(from) : choose_template(s, &b.jail);
-	if (!template || (!from && !store_has_template(&s->store, template) &&
-			  !storage_try_hold(s, template, &lock)))
+	if (!from && !store_has_template(&s->store, b.from) && !storage_try_hold(s, b.from, &lock))
 		return 1;
-	if (!storage_clone(s, template, &b.jail))
+	if (!storage_clone(s, b.from, &b.jail))
 		return 1;
 	if (!block_write(&b)) {
 		if (store_destroy(&s->store, jail, NULL, &err) < 0)
 			warn_msg("%s", err.text);
 		return 1;
 	}
-	printf("%s: cloned from %s to %s, added to %s\n", jail, template,
+	printf("%s: cloned from %s to %s, added to %s\n", jail, b.from,
 	       conf_string(&b.jail, P_PATH), b.edit.path);
 	return 0;
 }

@@ -11,12 +11,15 @@ struct block {
 	char *text; /* the whole of jail.conf with it; owned */
 	struct conf conf;
 	struct conf_jail jail; /* as it will be */
+	char *from;            /* what it is to be cloned from; owned */
 };
 /* Works it out, writing nothing: what `like` has (or NULL), but for what must be a jail's own where
  * that is another jail's block; the arguments ("param=value", n of them); and what every jail needs
- * that neither they nor the file set. Told where it fails: false. */
-bool block_plan(struct block *b, const char *jail, const struct conf_record *like,
-		char *const *args, int n) MUST_CHECK;
+ * that neither they nor the file set. With a storage, b->from is chosen where it is NULL (what
+ * `template` says), and what a template has for its jails is in the block too. Told where it fails:
+ * false. */
+bool block_plan(struct block *b, struct storage *s, const char *jail,
+		const struct conf_record *like, char *const *args, int n) MUST_CHECK;
 /* Puts jail.conf in place. */
 bool block_write(struct block *b) MUST_CHECK;
 void block_done(struct block *b);

@@ -4,6 +4,7 @@
 #include <stdio.h>
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 #include "cmd/storage.h"
 #include "conf/files.h"
 #include "conf/print.h"
@@ -85,7 +86,7 @@ static bool export(struct storage *s, const struct options *o)
 	    .left_out = &left_out,
 	};
 	int rc = export_jail(&s->store, o->jail, dir, &how, STDOUT_FILENO, &err);
-	storage_note(NULL, NULL);
+	progress_end();
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	tell_left_out(o->jail, &left_out);

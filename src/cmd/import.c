@@ -6,6 +6,7 @@
 #include "base/str.h"
 #include "cmd/block.h"
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 #include "conf/files.h"
 #include "store/import.h"
 
@@ -21,7 +22,7 @@ struct importing {
 
 static bool told(const struct ng_err *err)
 {
-	storage_note(NULL, NULL);
+	progress_end();
 	warn_msg("%s", err->text);
 	return false;
 }
@@ -61,7 +62,7 @@ static bool make_tree(struct importing *i, const struct conf_jail *j)
 	autofree char *path = files_path(cmd_root, dir);
 	if (import_jail(&i->stream, &i->s.store, i->jail, path, copy ? hostname : NULL, &err) < 0)
 		return told(&err);
-	storage_note(NULL, NULL);
+	progress_end();
 	if (i->stream.info.live)
 		warn_msg("%s ran while it was exported: its files may not fit together",
 			 i->stream.info.jail);
@@ -102,12 +103,12 @@ static bool import_with_block(struct importing *i)
 
 	if (i->stream.definition && !like)
 		return false;
-	if (!block_plan(&before, i->jail, like, i->args, i->nargs))
+	if (!block_plan(&before, NULL, i->jail, like, i->args, i->nargs))
 		return false;
 	edit_done(&before.edit);
 	if (!make_tree(i, &before.jail))
 		return false;
-	if (!block_plan(&b, i->jail, like, i->args, i->nargs) || !block_write(&b)) {
+	if (!block_plan(&b, NULL, i->jail, like, i->args, i->nargs) || !block_write(&b)) {
 		take_back(i);
 		return false;
 	}

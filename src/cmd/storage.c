@@ -6,6 +6,7 @@
 #include <string.h>
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 #include "conf/files.h"
 
 int storage_open(struct storage *s)
@@ -18,7 +19,7 @@ int storage_open(struct storage *s)
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	s->store.note = storage_note;
+	progress_attach(&s->store);
 	int rc = files_read_all(&s->conf, cmd_root, &s->diags);
 	return !tell_diags(&s->diags, true) || rc < 0;
 }
@@ -29,18 +30,6 @@ void storage_done(struct storage *s)
 	conf_done(&s->conf);
 	state_done(&s->state);
 	store_done(&s->store);
-}
-
-void storage_note(void *arg, const char *text)
-{
-	(void)arg;
-	if (!isatty(STDERR_FILENO))
-		return;
-	if (text)
-		fprintf(stderr, "\r\033[K%.*s", (int)strcspn(text, "\n"), text);
-	else
-		fputs("\r\033[K", stderr);
-	fflush(stderr);
 }
 
 bool storage_good_name(const char *name)
@@ -135,6 +124,7 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 	int rc = template || store_has_jail(&s->store, from)
 		     ? store_clone(&s->store, from, j->name, path, hostname, &err)
 		     : clone_plain(s, from, j->name, path, hostname, &err);
+	progress_end();
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	return rc == 0;

@@ -16,10 +16,6 @@ struct storage {
 int storage_open(struct storage *s) MUST_CHECK;
 void storage_done(struct storage *s);
 
-/* Steps of a long work: one line on a terminal, each in the place of the one before; NULL: the end.
- */
-void storage_note(void *arg, const char *text);
-
 /* A name that `newgate create` and `clone` may give: told otherwise. */
 bool storage_good_name(const char *name);
 /* Holds the jail's lock (*fd) and sees that it does not run; told otherwise. Of two, in an order

@@ -3,35 +3,147 @@
 #include <stdio.h>
 #include <string.h>
 #include <time.h>
+#include "base/file.h"
+#include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/output.h"
+#include "cmd/progress.h"
 #include "cmd/storage.h"
+#include "cmd/trial.h"
 
-static int create(struct store *store, int argc, char **argv)
+struct options {
+	const char *from, *run;
+	struct str include;
+	bool fresh;
+};
+
+static void options_done(struct options *o)
 {
-	static const struct option longs[] = {{"from", required_argument, NULL, 'f'}, {0}};
-	const char *from = NULL;
+	str_done(&o->include);
+}
+
+static bool parse(struct options *o, int argc, char **argv, bool update)
+{
+	static const struct option longs[] = {{"run", required_argument, NULL, 'r'},
+					      {"fresh", no_argument, NULL, 'n'},
+					      {"from", required_argument, NULL, 'f'},
+					      {"include", required_argument, NULL, 'i'},
+					      {0}};
+	static const struct option update_longs[] = {
+	    {"run", required_argument, NULL, 'r'}, {"fresh", no_argument, NULL, 'n'}, {0}};
+
+	for (int opt; (opt = getopt_long(argc, argv, update ? "" : "f:",
+					 update ? update_longs : longs, NULL)) != -1;) {
+		switch (opt) {
+		case 'f':
+			o->from = optarg;
+			break;
+		case 'i':
+			str_addf(&o->include, "%s%s", o->include.len > 0 ? "," : "", optarg);
+			break;
+		case 'r':
+			o->run = optarg;
+			break;
+		case 'n':
+			o->fresh = true;
+			break;
+		default:
+			return false;
+		}
+	}
+	return optind + 1 == argc;
+}
+
+/* In one order, each once: the same packages are the same however they are listed. */
+static char *sorted(const char *include)
+{
+	autodone(strv_done) struct strv names = {0};
+	autodone(str_done) struct str out = {0};
+
+	strv_split(&names, include, ", ");
+	strv_sort(&names);
+	for (size_t i = 0; i < names.n; i++)
+		if (i == 0 || !str_eq(names.v[i], names.v[i - 1]))
+			str_addf(&out, "%s%s", out.len > 0 ? "," : "", names.v[i]);
+	return out.len > 0 ? str_take(&out) : NULL;
+}
+
+static int read_script(const char *path, char **text)
+{
+	size_t len;
+
+	if (!path)
+		return 0;
+	int rc = file_read(path, text, &len);
+	if (rc == 0 && strlen(*text) == len && len > 0)
+		return 0;
+	warn_msg("--run %s: %s", path,
+		 rc < 0     ? strerror(-rc)
+		 : len == 0 ? "it is empty"
+			    : "it is no text");
+	return -1;
+}
+
+static void say_made(const struct store_made *m, const char *name)
+{
+	if (m->same)
+		printf("%s: up to date: nothing that %s is made of has changed\n", name, m->name);
+	else if (m->like)
+		printf("%s: made from %s, as %s was (--fresh makes it anew)\n", m->name, m->from,
+		       m->like);
+	else
+		printf("%s: made from %s\n", m->name, m->from);
+}
+
+static int make(struct store *store, const char *name, const struct options *o, bool update)
+{
+	autodone(store_made_done) struct store_made made = {0};
+	autofree char *include = sorted(str_text(&o->include));
+	autofree char *script = NULL;
 	struct ng_err err = {0};
 
-	for (int opt; (opt = getopt_long(argc, argv, "f:", longs, NULL)) != -1;) {
-		if (opt != 'f')
-			return usage(&cmd_template);
-		from = optarg;
-	}
-	if (optind + 1 == argc && !from)
-		warn_msg("made of what? For example --from busybox, or --from debian:bookworm");
-	if (optind + 1 != argc || !from)
-		return usage(&cmd_template);
-	store->note = storage_note;
-	int rc = store_template_create(store, argv[optind], from, &err);
-	storage_note(NULL, NULL);
+	if (read_script(o->run, &script) < 0)
+		return 1;
+	const struct store_recipe r = {
+	    .from = o->from,
+	    .include = include,
+	    .script = script,
+	    .fresh = o->fresh,
+	    .run = trial_run,
+	};
+	progress_attach(store);
+	int rc = update ? store_template_update(store, name, &r, &made, &err)
+			: store_template_make(store, name, &r, &made, &err);
+	progress_end();
 	if (rc < 0) {
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	printf("%s: made from %s\n", argv[optind], from);
+	say_made(&made, name);
 	return 0;
+}
+
+static int create(struct store *store, int argc, char **argv)
+{
+	autodone(options_done) struct options o = {0};
+
+	if (!parse(&o, argc, argv, false))
+		return usage(&cmd_template);
+	if (!o.from) {
+		warn_msg("made of what? For example --from busybox, or --from debian:bookworm");
+		return usage(&cmd_template);
+	}
+	return make(store, argv[optind], &o, false);
+}
+
+static int update(struct store *store, int argc, char **argv)
+{
+	autodone(options_done) struct options o = {0};
+
+	if (!parse(&o, argc, argv, true))
+		return usage(&cmd_template);
+	return make(store, argv[optind], &o, true);
 }
 
 static int list(struct store *store, int argc, char **argv)
@@ -62,6 +174,7 @@ static int list(struct store *store, int argc, char **argv)
 			strftime(made, sizeof(made), "%Y-%m-%dT%H:%M:%S%z", &tm);
 		output_row(o);
 		output_str(o, "name", "NAME", t[i].name);
+		output_num(o, "version", "VERSION", t[i].version);
 		output_str(o, "from", "FROM", t[i].from);
 		output_bytes(o, "size", "SIZE", t[i].bytes);
 		output_num(o, "clones", "CLONES", t[i].clones);
@@ -101,7 +214,7 @@ static int template_run(int argc, char **argv)
 	static const struct {
 		const char *name;
 		int (*run)(struct store *store, int argc, char **argv);
-	} verbs[] = {{"create", create}, {"list", list}, {"destroy", destroy}};
+	} verbs[] = {{"create", create}, {"update", update}, {"list", list}, {"destroy", destroy}};
 	autodone(store_done) struct store store = {0};
 	struct ng_err err = {0};
 
@@ -116,9 +229,9 @@ static int template_run(int argc, char **argv)
 		}
 		return verbs[i].run(&store, argc - 1, argv + 1);
 	}
-	const char *const names[] = {"create", "list", "destroy"};
+	const char *const names[] = {"create", "update", "list", "destroy"};
 	const char *near = str_nearest(argv[1], names, ARRAY_SIZE(names));
-	warn_msg("\"%s\" is none of create, list, destroy%s%s%s", argv[1],
+	warn_msg("\"%s\" is none of create, update, list, destroy%s%s%s", argv[1],
 		 near ? " (did you mean \"" : "", near ? near : "", near ? "\"?)" : "");
 	return usage(&cmd_template);
 }
@@ -126,12 +239,24 @@ static int template_run(int argc, char **argv)
 const struct cmd cmd_template = {
     .name = "template",
     .run = template_run,
-    .args = "create NAME --from busybox | debian:SUITE | DIR | FILE.tar[.gz|.xz|.zst]\n"
+    .args = "create NAME --from SOURCE [--include PACKAGE,…] [--run SCRIPT] [--fresh]\n"
+	    "update NAME [--run SCRIPT] [--fresh]\n"
 	    "list [--json]\n"
-	    "destroy [-y] NAME …",
+	    "destroy [-y] NAME[@VERSION] …",
     .summary = "keeps the trees that jails are cloned from",
-    .help = "  create   makes one: from the host's static busybox, by mmdebstrap, as a copy of\n"
-	    "           a directory, or from an archive\n"
-	    "  list     lists them, with the number of clones that need each\n"
-	    "  destroy  removes one that no clone needs; -y: without asking\n",
+    .help =
+	"  create   makes one; SOURCE is\n"
+	"             busybox             the host's static busybox\n"
+	"             debian:SUITE        by mmdebstrap, with the packages of --include\n"
+	"             DIR                 a copy of a directory\n"
+	"             FILE.tar[.gz|.xz|.zst]\n"
+	"             oci:DIR[:TAG]       an OCI image layout\n"
+	"             NAME[@VERSION]      a template; --run: what SCRIPT makes of it in a jail\n"
+	"  update   makes a new version beside the old, NAME@2 and so on, of what went into\n"
+	"           the newest; with --run by running SCRIPT in that. Clones keep theirs:\n"
+	"           newgate rebase brings them onto it\n"
+	"  list     lists them, with the number of clones of each\n"
+	"  destroy  removes one that no clone needs; -y: without asking\n"
+	"\n"
+	"What was made of the very same before is not made again; --fresh makes it anew.\n",
 };

@@ -125,6 +125,14 @@ static void check_absolute(struct checker *k, const struct conf_setting *s,
 		      v->text);
 }
 
+static void check_variable(struct checker *k, const struct conf_setting *s,
+			   const struct conf_value *v)
+{
+	if (!strchr(v->text, '=') || *v->text == '=')
+		fault(k, v->pos, "%s \"%s\" is no variable of the environment: NAME=value", s->name,
+		      v->text);
+}
+
 static void check_interface(struct checker *k, const struct conf_setting *s,
 			    const struct conf_value *v)
 {
@@ -251,6 +259,8 @@ typedef void check_fn(struct checker *k, const struct conf_setting *s, const str
 static check_fn *const checks[PARAM_COUNT] = {
     [P_PATH] = check_absolute,
     [P_EXEC_CONSOLELOG] = check_absolute,
+    [P_EXEC_DIR] = check_absolute,
+    [P_EXEC_ENV] = check_variable,
     [P_MOUNT_FSTAB] = check_absolute,
     [P_HOST_HOSTNAME] = check_hostname,
     [P_HOST_DOMAINNAME] = check_hostname,

@@ -23,7 +23,8 @@ struct attach {
  * status (>= 0), or -errno with err told. Afterwards the caller is as it was, but not dumpable. */
 int attach_run(struct state *s, const struct record *r, const struct attach *a, struct ng_err *err);
 
-/* passwd(5) and group(5) of a tree, read without leaving it. `root`: a directory descriptor. */
+/* passwd(5) and group(5) of a tree, read without leaving it. `root`: a directory descriptor. A name
+ * may be "USER:GROUP", and each of them a number, which needs no entry. */
 struct jail_user {
 	uint32_t uid, gid;
 	uint32_t groups[64]; /* gid among them */

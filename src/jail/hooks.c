@@ -206,10 +206,31 @@ static int find_user(const struct hook *h, int root, struct jail_user *buf, stru
 /* FreeBSD's jails start commands in the home of the user with exec.clean, else in the root. */
 static const char *folder_of(const struct hook *h, int root, const struct jail_user *u)
 {
+	const char *dir = conf_string(h->conf, P_EXEC_DIR);
+	if (dir)
+		return dir;
 	if (!conf_bool(h->conf, P_EXEC_CLEAN))
 		return "/";
 	autoclose int fd = path_open(root, u->home, O_PATH | O_DIRECTORY, 0);
 	return fd < 0 ? "/" : u->home;
+}
+
+/* exec.env, each in the place of what the environment has of that name. */
+static void add_env(const struct conf_jail *j, struct strv *env)
+{
+	size_t n;
+	const struct conf_value *v = conf_list(j, P_EXEC_ENV, &n);
+	for (size_t i = 0; i < n; i++) {
+		size_t name = strcspn(v[i].text, "=") + 1, at = 0;
+		while (at < env->n && strncmp(env->v[at], v[i].text, name) != 0)
+			at++;
+		if (at == env->n) {
+			strv_add(env, v[i].text);
+			continue;
+		}
+		free(env->v[at]);
+		env->v[at] = mem_strdup(v[i].text);
+	}
 }
 
 /* A directory of the host would be a way out of the jail's root. */
@@ -241,13 +262,16 @@ int hook_inside(const struct hook *h, int ctl, const char *service, struct ng_er
 	c.cwd = folder_of(h, root, &buf);
 	c.tag = service ? service : "";
 	c.argv = h->argv;
-	c.env = environ;
 	if (conf_bool(h->conf, P_EXEC_CLEAN) || service) {
 		if (!*buf.name && (rc = user_lookup(root, "root", &buf, err)) < 0)
 			return rc;
 		clean_env(&env, &buf);
-		c.env = env.v;
+	} else {
+		for (char **e = environ; *e; e++)
+			strv_add(&env, *e);
 	}
+	add_env(h->conf, &env);
+	c.env = env.v;
 	c.fds[0] = service ? null : harmless(STDIN_FILENO, null);
 	c.fds[1] = log >= 0 ? log : service ? null : harmless(STDOUT_FILENO, null);
 	c.fds[2] = log >= 0 ? log : service ? null : harmless(STDERR_FILENO, null);

@@ -86,15 +86,43 @@ static int take_passwd(char **f, struct jail_user *out, struct ng_err *err)
 	return r;
 }
 
+/* A number that is no name is a user's, with an entry or without one. */
 static int find_passwd(char *text, const char *name, struct jail_user *out, struct ng_err *err)
 {
+	autofree char *again = mem_strdup(text ? text : "");
+	uint32_t uid = 0;
+
 	for (char *line = NULL; (line = strsep(&text, "\n"));) {
 		char *f[7];
 
 		if (split_fields(line, f, 7) == 7 && str_eq(f[0], name))
 			return take_passwd(f, out, err);
 	}
-	return err_set(err, ENOENT, "%s: no such user", name);
+	if (num_u32(name, 0, ID_MAX_INSIDE, &uid) < 0)
+		return err_set(err, ENOENT, "%s: no such user", name);
+	for (char *rest = again, *line = NULL; (line = strsep(&rest, "\n"));) {
+		char *f[7];
+
+		if (split_fields(line, f, 7) == 7 && str_eq(f[2], name))
+			return take_passwd(f, out, err);
+	}
+	*out = (struct jail_user){.uid = uid, .home = "/", .shell = "/bin/sh"};
+	return copy_field(out->name, sizeof(out->name), name, "the name", name, err);
+}
+
+/* "USER:GROUP": that group, by name or number, instead of the user's own. */
+static int find_group(char *text, const char *name, uint32_t *gid, struct ng_err *err)
+{
+	for (char *line = NULL; (line = strsep(&text, "\n"));) {
+		char *f[4];
+
+		if (split_fields(line, f, 4) == 4 && str_eq(f[0], name) &&
+		    num_u32(f[2], 0, ID_MAX_INSIDE, gid) == 0)
+			return 0;
+	}
+	return num_u32(name, 0, ID_MAX_INSIDE, gid) == 0
+		   ? 0
+		   : err_set(err, ENOENT, "%s: no such group", name);
 }
 
 static bool is_member(char *members, const char *name)
@@ -132,25 +160,37 @@ static bool plain_root(const char *name, struct jail_user *out)
 	return true;
 }
 
-int user_lookup(int root, const char *name, struct jail_user *out, struct ng_err *err)
+static int lookup_plain(int root, const char *name, struct jail_user *out, struct ng_err *err)
 {
-	autofree char *passwd = NULL, *group = NULL;
+	autofree char *passwd = NULL;
 	int r = read_tree_file(root, "/etc/passwd", &passwd, err);
 
-	*out = (struct jail_user){0};
 	if (r == -ENOENT && plain_root(name, out))
 		return 0;
-	if (r == -ENOENT)
+	if (r == -ENOENT && name[strspn(name, "0123456789")] != '\0')
 		return err_set(err, ENOENT, "%s: no such user: the jail has no /etc/passwd", name);
-	if (r == 0)
-		r = find_passwd(passwd, name, out, err);
+	return r < 0 && r != -ENOENT ? r : find_passwd(passwd, name, out, err);
+}
+
+int user_lookup(int root, const char *name, struct jail_user *out, struct ng_err *err)
+{
+	autofree char *group = NULL, *again = NULL;
+	size_t len = strcspn(name, ":");
+	autofree char *user = mem_strndup(name, len);
+
+	*out = (struct jail_user){0};
+	int r = lookup_plain(root, user, out, err);
 	if (r < 0)
 		return r;
-	out->groups[out->ngroups++] = out->gid;
+	out->ngroups = 0;
 	r = read_tree_file(root, "/etc/group", &group, err);
-	if (r == 0)
-		r = find_groups(group, out, err);
-	return r == -ENOENT ? 0 : r;
+	if (r < 0 && r != -ENOENT)
+		return r;
+	again = mem_strdup(group ? group : "");
+	if (name[len] == ':' && find_group(again, name + len + 1, &out->gid, err) < 0)
+		return -err->code;
+	out->groups[out->ngroups++] = out->gid;
+	return group ? find_groups(group, out, err) : 0;
 }
 
 static int take_host(const struct passwd *pw, struct jail_user *out, struct ng_err *err)

@@ -169,9 +169,10 @@ static bool keyed_differ(const struct reconcile_jail *j, const char *name)
 /* What a start alone makes use of. */
 static bool is_of_start(enum param_id id)
 {
-	static const enum param_id ids[] = {
-	    P_EXEC_PREPARE, P_EXEC_PRESTART, P_EXEC_CREATED, P_EXEC_START,     P_EXEC_POSTSTART,
-	    P_COMMAND,      P_TEMPLATE,      P_EXEC_CLEAN,   P_EXEC_JAIL_USER, P_EXEC_CONSOLELOG};
+	static const enum param_id ids[] = {P_EXEC_PREPARE,    P_EXEC_PRESTART,  P_EXEC_CREATED,
+					    P_EXEC_START,      P_EXEC_POSTSTART, P_COMMAND,
+					    P_TEMPLATE,        P_EXEC_CLEAN,     P_EXEC_JAIL_USER,
+					    P_EXEC_CONSOLELOG, P_EXEC_ENV,       P_EXEC_DIR};
 	for (size_t i = 0; i < ARRAY_SIZE(ids); i++)
 		if (ids[i] == id)
 			return true;

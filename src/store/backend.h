@@ -33,15 +33,16 @@ char *thing_tree(const struct thing *t) MUST_CHECK;
 /* What is cloned. Everything is released by source_done. */
 struct source {
 	const struct store_backend *backend; /* NULL: a plain directory */
-	bool jail;    /* not a template: a clone of it is kept as it is kept itself */
-	bool full;    /* share nothing with it, need nothing of it */
-	int tree;     /* the complete tree */
-	int upper;    /* of an overlay's jail its own layer; else -1 */
-	int root;     /* the root of template `lower` as it lies on disk; or -1 */
-	int layer;    /* what that template shows, with the layers below it; or -1 */
-	int lock;     /* held, shared, so that template `lower` stays; or -1 */
-	char *lower;  /* the template that it is, or that it needs; or NULL */
-	char *volume; /* the data set that holds the tree; or NULL */
+	bool jail;      /* not a template: a clone of it is kept as it is kept itself */
+	bool full;      /* share nothing with it, need nothing of it */
+	int tree;       /* the complete tree */
+	int upper;      /* of an overlay's jail its own layer; else -1 */
+	int root;       /* the root of template `lower` as it lies on disk; or -1 */
+	int layer;      /* what that template shows, with the layers below it; or -1 */
+	int lock;       /* held, shared, so that template `lower` stays; or -1 */
+	char *lower;    /* the template that it is, or that it needs; or NULL */
+	char *volume;   /* the data set that holds the tree; or NULL */
+	char *template; /* the version of a template that it is, or that it stems from; or NULL */
 	/* Instead of all that: fills the empty directory `tree` with a complete tree. */
 	int (*make)(void *arg, int tree, struct ng_err *err);
 	void *make_arg;

@@ -83,7 +83,7 @@ static bool is_static(int fd)
 	return true;
 }
 
-static int find_busybox(const char **path, struct ng_err *err)
+int busybox_find(const char **path, struct ng_err *err)
 {
 	static const char *const places[] = {"/bin/busybox", "/usr/bin/busybox",
 					     "/bin/busybox.static", "/usr/bin/busybox.static"};
@@ -150,7 +150,7 @@ int make_busybox(int tree, struct ng_err *err)
 {
 	autodone(str_done) struct str list = {0};
 	const char *path = NULL;
-	autoclose int program = find_busybox(&path, err);
+	autoclose int program = busybox_find(&path, err);
 
 	if (program < 0)
 		return program;

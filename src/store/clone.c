@@ -105,6 +105,8 @@ static int make_clone(struct store *s, const struct source *src, const char *fro
 		return rc;
 	t.e =
 	    (struct entry){.from = mem_strdup(from), .path = mem_strdup(path), .made = time(NULL)};
+	if (src->template)
+		t.e.template = mem_strdup(src->template);
 	rc = fill_stage(src, hostname, &t, err);
 	if (rc < 0)
 		return rc;

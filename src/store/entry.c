@@ -78,9 +78,11 @@ static const struct {
 	const char *key;
 	size_t at;
 } lines[] = {
-    {"backend", offsetof(struct entry, backend)}, {"from", offsetof(struct entry, from)},
-    {"lower", offsetof(struct entry, lower)},     {"upper", offsetof(struct entry, upper)},
-    {"volume", offsetof(struct entry, volume)},   {"path", offsetof(struct entry, path)},
+    {"backend", offsetof(struct entry, backend)},   {"from", offsetof(struct entry, from)},
+    {"lower", offsetof(struct entry, lower)},       {"upper", offsetof(struct entry, upper)},
+    {"template", offsetof(struct entry, template)}, {"key", offsetof(struct entry, key)},
+    {"include", offsetof(struct entry, include)},   {"volume", offsetof(struct entry, volume)},
+    {"path", offsetof(struct entry, path)},
 };
 
 static char **line_of(struct entry *e, size_t i)

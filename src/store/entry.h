@@ -9,12 +9,15 @@
 /* jails/NAME/origin and templates/NAME/meta alike; strings owned, NULL where the line is missing.
  */
 struct entry {
-	char *backend; /* which store_backend keeps it; a template without this line: dir */
-	char *from;    /* jail: the template or jail it was cloned from; template: --from */
-	char *lower;   /* the template that it needs: whose layers or blocks are below its own */
-	char *upper;   /* overlay jail: the folder of its own layer; without this line: upper */
-	char *volume;  /* zfs: the data set */
-	char *path;    /* jail: with the -R prefix */
+	char *backend;  /* which store_backend keeps it; a template without this line: dir */
+	char *from;     /* jail: the template or jail it was cloned from; template: --from */
+	char *lower;    /* the template that it needs: whose layers or blocks are below its own */
+	char *upper;    /* overlay jail: the folder of its own layer; without this line: upper */
+	char *template; /* jail: the version of a template that it stems from; else NULL */
+	char *key;      /* template: of what went into it (key.h) */
+	char *include;  /* template: --include */
+	char *volume;   /* zfs: the data set */
+	char *path;     /* jail: with the -R prefix */
 	uint64_t bytes;
 	int64_t made;
 };

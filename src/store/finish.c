@@ -112,5 +112,5 @@ int finish_template(int tree, struct ng_err *err)
 		rc = install_script(tree, "rc.shutdown", "etc/rc.shutdown", err);
 	if (rc == 0)
 		rc = enable_cron(tree, err);
-	return rc < 0 ? rc : identity_remove(tree, err);
+	return rc < 0 ? rc : identity_remove(tree, -1, err);
 }

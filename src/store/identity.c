@@ -143,13 +143,13 @@ int identity_renew(int tree, int layer, const char *hostname, struct ng_err *err
 	return rc < 0 ? rc : forget_keys(tree, layer, err);
 }
 
-int identity_remove(int tree, struct ng_err *err)
+int identity_remove(int tree, int layer, struct ng_err *err)
 {
-	int rc = link_dbus_id(tree, err);
+	int rc = layer >= 0 ? copy_up(tree, layer, "etc", err) : link_dbus_id(tree, err);
 
 	if (rc == 0)
 		rc = put(tree, "etc/machine-id", "", 0444, err);
 	if (rc == 0)
 		rc = put(tree, "etc/hostname", "", 0644, err);
-	return rc < 0 ? rc : forget_keys(tree, -1, err);
+	return rc < 0 ? rc : forget_keys(tree, layer, err);
 }

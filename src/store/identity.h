@@ -9,6 +9,6 @@
  * one below it (else -1). */
 int identity_renew(int tree, int layer, const char *hostname, struct ng_err *err) MUST_CHECK;
 /* Takes a template's away: empty machine-id and hostname, no host keys. */
-int identity_remove(int tree, struct ng_err *err) MUST_CHECK;
+int identity_remove(int tree, int layer, struct ng_err *err) MUST_CHECK;
 
 #endif

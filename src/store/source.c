@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "store/backend.h"
+#include "store/version.h"
 
 void source_done(struct source *src)
 {
@@ -15,6 +16,7 @@ void source_done(struct source *src)
 	macro_close(&src->lock);
 	free(src->lower);
 	free(src->volume);
+	free(src->template);
 	*src = SOURCE_NONE;
 }
 
@@ -60,6 +62,7 @@ int source_template(const struct store *s, const char *name, struct source *out,
 	if (rc < 0)
 		return err_prefix(err, "template %s", name);
 	out->lower = mem_strdup(name);
+	out->template = mem_strdup(name);
 	return 1;
 }
 
@@ -81,13 +84,20 @@ static int source_jail(const struct store *s, const char *name, struct source *o
 		return err_prefix(err, "jail %s", name);
 	if (t.e.lower)
 		out->lower = mem_strdup(t.e.lower);
+	const char *template = t.e.template ? t.e.template : t.e.lower;
+	if (template)
+		out->template = mem_strdup(template);
 	return 1;
 }
 
 int source_find(const struct store *s, const char *from, struct source *out, struct ng_err *err)
 {
-	int rc = source_template(s, from, out, err);
+	autofree char *version = NULL;
+	int rc = version_resolve(s, from, &version);
 
+	if (rc < 0 && rc != -ENOENT)
+		return err_sys(err, rc, "template %s", from);
+	rc = version ? source_template(s, version, out, err) : 0;
 	if (rc == 0) {
 		source_done(out);
 		rc = source_jail(s, from, out, err);

@@ -23,6 +23,9 @@ struct store {
 	char *dir;  /* ROOT/var/lib/newgate; owned */
 	/* Told what a long step is doing, one line each without a newline; may be NULL. */
 	void (*note)(void *arg, const char *text);
+	/* Told how far one is, in bytes, as often as it likes; total 0: nobody knows. May be NULL.
+	 */
+	void (*progress)(void *arg, const char *what, uint64_t done, uint64_t total);
 	void *note_arg;
 };
 /* Only names the folders; they are made when something is put there. */
@@ -74,7 +77,7 @@ int store_find_jail(const struct store *s, const char *jail, struct store_jail *
 		    struct ng_err *err) MUST_CHECK;
 void store_jail_done(struct store_jail *j);
 bool store_has_jail(const struct store *s, const char *jail);
-bool store_has_template(const struct store *s, const char *name);
+bool store_has_template(const struct store *s, const char *name); /* NAME[@VERSION] */
 
 /* A jail's complete tree, to be read: as it is (snap NULL; of a running jail it changes meanwhile),
  * or as a snapshot has it. -ENOENT. */
@@ -96,18 +99,53 @@ struct store_usage {
 int store_usage(const struct store *s, const char *jail, struct store_usage *out,
 		struct ng_err *err) MUST_CHECK;
 
-struct store_template {
-	char *name, *from; /* owned */
-	uint64_t bytes;
-	int64_t made;    /* seconds since 1970 */
-	unsigned clones; /* overlay clones, which need it */
+/* What a template is made of. */
+struct store_recipe {
+	/* "busybox", "debian:SUITE", "oci:DIR[:TAG]", a template, a directory, a file
+	 * .tar[.gz|.xz|.zst]. */
+	const char *from;
+	const char *include; /* debian: further packages, separated by commas; or NULL */
+	const char *script;  /* text that a shell runs in a jail made from the template `from`; or
+				NULL */
+	bool fresh;          /* even where the very same was made before */
+	/* Runs the script in the jail of that name, whose tree is at path, and ends the jail; with
+	 * script NULL ends it where a killed run left it. Needed with a script. */
+	int (*run)(void *arg, const char *jail, const char *path, const char *script,
+		   struct ng_err *err);
+	void *run_arg;
 };
-/* from: "busybox", a directory (with a slash in it), a file .tar[.gz|.xz|.zst], "debian:SUITE". */
+/* What came of it. Strings owned. */
+struct store_made {
+	char *name; /* of the version */
+	char *from; /* what it was made of */
+	char *like; /* the version whose tree could be taken; or NULL */
+	bool same;  /* nothing is new: name is the version that was the newest before */
+};
+void store_made_done(struct store_made *m);
+/* Makes the first version of a template. -EEXIST: there is one of that name. */
+int store_template_make(struct store *s, const char *name, const struct store_recipe *r,
+			struct store_made *out, struct ng_err *err) MUST_CHECK;
+/* Makes the next version, NAME@2 and so on: with a script by running that in the newest one, else
+ * of what the newest was made of. r->from and r->include are not looked at. Clones keep theirs. */
+int store_template_update(struct store *s, const char *name, const struct store_recipe *r,
+			  struct store_made *out, struct ng_err *err) MUST_CHECK;
+/* store_template_make of nothing but a `from`. */
 int store_template_create(struct store *s, const char *name, const char *from,
 			  struct ng_err *err) MUST_CHECK;
-int store_template_destroy(struct store *s, const char *name,
-			   struct ng_err *err) MUST_CHECK; /* -EBUSY: clones exist */
-/* In the order of their names. */
+/* What a clone's block in jail.conf is to begin with, a "parameter=value" a line; NULL: nothing.
+ * The caller frees. */
+char *store_template_defaults(const struct store *s, const char *name) MUST_CHECK;
+/* NAME: all versions of it, or none. -EBUSY: there are clones that need them. */
+int store_template_destroy(struct store *s, const char *name, struct ng_err *err) MUST_CHECK;
+
+struct store_template {
+	char *name, *from; /* owned; name without the version */
+	unsigned version;
+	uint64_t bytes;  /* of its own: a layer's are its template's */
+	int64_t made;    /* seconds since 1970 */
+	unsigned clones; /* jails made from it, those that need it and others */
+};
+/* In the order of their names and versions. */
 int store_templates(const struct store *s, struct store_template **out, size_t *n,
 		    struct ng_err *err) MUST_CHECK;
 void store_templates_free(struct store_template *t, size_t n);

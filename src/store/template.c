@@ -1,152 +1,24 @@
 /* Templates: complete trees that jails are cloned from. */
 #include <fcntl.h>
-#include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
-#include <sys/stat.h>
-#include <time.h>
 #include "base/mem.h"
+#include "base/str.h"
 #include "store/backend.h"
-#include "store/copy.h"
-#include "store/entry.h"
 #include "store/stage.h"
-#include "store/tools.h"
-
-#define ROOT "root"
+#include "store/version.h"
 
 bool store_has_template(const struct store *s, const char *name)
 {
-	autodone(thing_done) struct thing t = THING_NONE;
-	struct ng_err ignored = {0};
+	autofree char *folder = NULL;
 
-	return thing_open(s, STORE_TEMPLATES, name, &t, &ignored) == 0;
+	return version_resolve(s, name, &folder) == 0;
 }
 
-static int make_copy(struct store *s, const char *from, int tree, struct ng_err *err)
-{
-	autoclose int src = open(from, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-
-	if (src < 0)
-		return err_sys(err, errno, "%s", from);
-	autoclose int own = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int rc = copy_tree(src, tree, 0, own, err);
-	return rc < 0 ? err_prefix(err, "copying %s", from) : 0;
-}
-
-static bool is_archive(const char *from)
-{
-	static const char *const ends[] = {".tar", ".tar.gz",  ".tgz",    ".tar.xz",
-					   ".txz", ".tar.zst", ".tar.bz2"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(ends); i++)
-		if (str_suffix(from, ends[i]))
-			return true;
-	return false;
-}
-
-/* Makes the tree that `from` describes in the stage's folder "root". */
-static int make_tree(struct store *s, const char *from, const char *path, int tree,
-		     struct ng_err *err)
-{
-	struct stat st;
-
-	if (str_eq(from, "busybox"))
-		return make_busybox(tree, err);
-	if (str_prefix(from, "debian:"))
-		return make_debian(s, from + strlen("debian:"), path, err);
-	if (stat(from, &st) < 0)
-		return errno == ENOENT
-			   ? err_set(err, ENOENT,
-				     "--from %s: no such file or directory; it is busybox, "
-				     "debian:SUITE, "
-				     "a directory, or a .tar, .tar.gz, .tar.xz or .tar.zst",
-				     from)
-			   : err_sys(err, errno, "--from %s", from);
-	if (S_ISDIR(st.st_mode))
-		return make_copy(s, from, tree, err);
-	if (!is_archive(from))
-		return err_set(err, EINVAL,
-			       "--from %s: its name does not end as a tar archive's does "
-			       "(.tar, .tar.gz, .tar.xz, .tar.zst)",
-			       from);
-	return make_unpacked(from, tree, err);
-}
-
-static int finish(struct thing *t, int tree, struct ng_err *err)
-{
-	int rc = finish_template(tree, err);
-
-	if (rc < 0)
-		return rc;
-	rc = copy_size(tree, &t->e.bytes);
-	if (rc == 0)
-		rc = entry_write(t->dir, store_kind_file(STORE_TEMPLATES), &t->e);
-	/* The name must not reach the disk before what it names. */
-	if (rc == 0 && syncfs(tree) < 0)
-		rc = -errno;
-	return rc < 0 ? err_sys(err, rc, "writing to disk") : 0;
-}
-
-/* An empty tree in the stage. */
-static int begin(struct stage *st, const char *from, struct thing *t, struct ng_err *err)
-{
-	int rc = stage_thing(st, t, err);
-
-	if (rc < 0)
-		return rc;
-	t->e = (struct entry){.from = mem_strdup(from), .made = time(NULL)};
-	rc = backend_choose(NULL, t, err);
-	if (rc < 0)
-		return rc;
-	rc = entry_write(t->dir, store_kind_file(STORE_TEMPLATES), &t->e);
-	if (rc < 0)
-		return err_sys(err, rc, "writing to %s/templates", st->s->dir);
-	return t->b->fill(NULL, t, err);
-}
-
-static int create(struct store *s, const char *name, const char *from, struct ng_err *err)
-{
-	autodone(stage_done) struct stage st = STAGE_NONE;
-	autodone(thing_done) struct thing t = THING_NONE;
-	autofree char *path = NULL;
-	int rc = stage_begin(s, STORE_TEMPLATES, name, &st, err);
-
-	if (rc < 0)
-		return rc;
-	if (store_has_template(s, name))
-		return err_set(err, EEXIST,
-			       "it exists already: newgate template destroy %s removes it", name);
-	if (asprintf(&path, "%s/%s/.partial/%s/" ROOT, s->dir, store_kind_dir(STORE_TEMPLATES),
-		     name) < 0)
-		return err_sys(err, ENOMEM, "path");
-	autoclose int tree = begin(&st, from, &t, err);
-	if (tree < 0)
-		return tree;
-	rc = make_tree(s, from, path, tree, err);
-	if (rc == 0)
-		rc = finish(&t, tree, err);
-	if (rc < 0)
-		return rc;
-	rc = stage_commit(&st);
-	if (rc < 0)
-		return err_sys(err, rc, "%s/templates/%s", s->dir, name);
-	return t.b->place ? t.b->place(&t, err) : 0;
-}
-
-int store_template_create(struct store *s, const char *name, const char *from, struct ng_err *err)
-{
-	int rc = store_check_name(STORE_TEMPLATES, name, err);
-
-	if (rc < 0)
-		return rc;
-	if (strchr(from, '\n')) /* it could not stand in a line of meta */
-		return err_set(err, EINVAL, "--from: a name with a line break");
-	rc = create(s, name, from, err);
-	return rc < 0 ? err_prefix(err, "template %s", name) : 0;
-}
-
+/* What cannot be without some versions, those versions themselves left out. */
 struct dependants {
-	const char *template;
+	const struct strv *version;
+	const char *what; /* "jail", "template" */
 	struct str names;
 	unsigned n;
 };
@@ -154,21 +26,26 @@ struct dependants {
 static void note_dependant(void *arg, const char *name, struct entry *e)
 {
 	struct dependants *d = arg;
+	bool template = str_eq(d->what, "template");
 
-	if (!e->lower || !str_eq(e->lower, d->template))
+	if (!e->lower || !strv_has(d->version, e->lower) ||
+	    (template && strv_has(d->version, name)))
 		return;
 	d->n++;
-	str_addf(&d->names, "%s%s", d->n > 1 ? ", " : "", name);
+	str_addf(&d->names, "%s%s%s", d->n > 1 ? ", " : "", template ? "template " : "", name);
 }
 
-static int check_unused(const struct store *s, const char *name, struct ng_err *err)
+static int check_unused(const struct store *s, const struct strv *version, struct ng_err *err)
 {
-	struct dependants d = {.template = name};
+	struct dependants d = {.version = version, .what = "jail"};
 	int rc = store_each(s, STORE_JAILS, note_dependant, &d);
-	autofree char *names = str_take(&d.names);
 
+	d.what = "template";
+	if (rc == 0)
+		rc = store_each(s, STORE_TEMPLATES, note_dependant, &d);
+	autofree char *names = str_take(&d.names);
 	if (rc < 0)
-		return err_sys(err, rc, "%s/jails", s->dir);
+		return err_sys(err, rc, "%s", s->dir);
 	if (d.n > 0)
 		return err_set(err, EBUSY, "%s %s cloned from it and need%s it: destroy %s first",
 			       names, d.n > 1 ? "were" : "was", d.n > 1 ? "" : "s",
@@ -179,13 +56,9 @@ static int check_unused(const struct store *s, const char *name, struct ng_err *
 static int destroy(struct store *s, const char *name, struct ng_err *err)
 {
 	autodone(stage_done) struct stage st = STAGE_NONE;
-	autoclose int held = store_open_entry(s, STORE_TEMPLATES, name);
-
-	if (held == -ENOENT)
-		return err_set(err, ENOENT, "there is no such template (newgate template list)");
-	if (held < 0)
-		return err_sys(err, held, "%s/templates", s->dir);
+	autodone(strv_done) struct strv alone = {0};
 	int rc = stage_begin(s, STORE_TEMPLATES, name, &st, err);
+
 	if (rc < 0)
 		return rc;
 	/* While a clone of it is being made, this is held. */
@@ -194,19 +67,57 @@ static int destroy(struct store *s, const char *name, struct ng_err *err)
 		return err_set(err, EBUSY, "a jail is being cloned from it");
 	if (rc < 0)
 		return err_sys(err, rc, "%s/templates/%s", s->dir, name);
-	rc = check_unused(s, name, err);
+	strv_add(&alone, name);
+	rc = check_unused(s, &alone, err);
 	if (rc == 0)
 		return stage_drop(&st, err);
 	int back = stage_commit(&st);
 	return back < 0 ? err_sys(err, back, "%s/templates/%s", s->dir, name) : rc;
 }
 
+struct versions {
+	const char *name;
+	struct strv found;
+};
+
+static void note_version(void *arg, const char *name, struct entry *e)
+{
+	struct versions *v = arg;
+	size_t len;
+
+	(void)e;
+	version_of(v->name, &len);
+	/* A version that is named is meant alone; NAME@1 is the folder NAME. */
+	autofree char *only = version_folder(v->name, version_of(v->name, &len));
+	if (v->name[len] == '\0' ? version_same(name, v->name) : str_eq(name, only))
+		strv_add(&v->found, name);
+}
+
+static int newest_first(const void *a, const void *b)
+{
+	size_t n, m;
+	unsigned x = version_of(*(char *const *)a, &n), y = version_of(*(char *const *)b, &m);
+
+	return x < y ? 1 : x > y ? -1 : 0;
+}
+
 int store_template_destroy(struct store *s, const char *name, struct ng_err *err)
 {
-	int rc = check_unused(s, name, err);
+	struct versions v = {.name = name};
+	int rc = store_each(s, STORE_TEMPLATES, note_version, &v);
+	autodone(strv_done) struct strv found = v.found;
 
-	if (rc == 0)
-		rc = destroy(s, name, err);
+	if (rc < 0)
+		return err_sys(err, rc, "%s/templates", s->dir);
+	if (found.n == 0)
+		return err_set(err, ENOENT,
+			       "template %s: there is no such template (newgate template list)",
+			       name);
+	/* One version may be built on an earlier one. */
+	qsort(found.v, found.n, sizeof(*found.v), newest_first);
+	rc = check_unused(s, &found, err);
+	for (size_t i = 0; rc == 0 && i < found.n; i++)
+		rc = destroy(s, found.v[i], err);
 	return rc < 0 ? err_prefix(err, "template %s", name) : 0;
 }
 
@@ -218,10 +129,13 @@ struct listing {
 static void list_template(void *arg, const char *name, struct entry *e)
 {
 	struct listing *l = arg;
+	size_t len;
+	unsigned version = version_of(name, &len);
 
 	l->v = mem_grow(l->v, l->n, sizeof(*l->v));
 	l->v[l->n++] = (struct store_template){
-	    .name = mem_strdup(name),
+	    .name = mem_strndup(name, len),
+	    .version = version,
 	    .from = mem_strdup(e->from ? e->from : ""),
 	    .bytes = e->bytes,
 	    .made = e->made,
@@ -231,18 +145,21 @@ static void list_template(void *arg, const char *name, struct entry *e)
 static void count_clone(void *arg, const char *name, struct entry *e)
 {
 	struct listing *l = arg;
+	const char *of = e->template ? e->template : e->lower;
+	size_t len;
 
 	(void)name;
-	for (size_t i = 0; i < l->n; i++)
-		if (e->lower && str_eq(e->lower, l->v[i].name))
+	for (size_t i = 0; of && i < l->n; i++)
+		if (version_same(of, l->v[i].name) && version_of(of, &len) == l->v[i].version)
 			l->v[i].clones++;
 }
 
 static int compare_names(const void *a, const void *b)
 {
 	const struct store_template *x = a, *y = b;
+	int order = strcmp(x->name, y->name);
 
-	return strcmp(x->name, y->name);
+	return order != 0 ? order : x->version < y->version ? -1 : x->version > y->version;
 }
 
 int store_templates(const struct store *s, struct store_template **out, size_t *n,

@@ -1,13 +1,13 @@
 #include "store/unpack.h"
 
 #include <fcntl.h>
-#include <limits.h>
 #include <string.h>
 #include <sys/stat.h>
 #include <sys/xattr.h>
 #include "base/mem.h"
 #include "store/copy.h"
 #include "store/tools.h"
+#include "sys/path.h"
 
 struct attribute {
 	const char *name;
@@ -29,10 +29,10 @@ void unpack_done(struct unpack *u)
 	free(u->late);
 	arena_done(&u->arena);
 	str_done(&u->last);
+	map_done(&u->made);
 }
 
-/* The next component of a name: 1, 0 at its end, -EXDEV where it would lead out. */
-static int component(const char **p, char name[static NAME_MAX + 1])
+int unpack_component(const char **p, char name[static NAME_MAX + 1])
 {
 	for (;;) {
 		*p += strspn(*p, "/");
@@ -51,32 +51,59 @@ static int component(const char **p, char name[static NAME_MAX + 1])
 	}
 }
 
-/* Opens the folder that `path` is in, making what is missing, and gives its last name: "" for the
- * tree itself. */
-static int open_folder(struct unpack *u, const char *path, bool make,
+/* One may write below a name that an earlier layer made a link. */
+static int open_linked(struct unpack *u, const char *path, const char *end)
+{
+	autofree char *folder = mem_strndup(path, (size_t)(end - path));
+	int fd = path_open_beneath(u->tree, folder, O_RDONLY | O_DIRECTORY);
+
+	return fd == -ENOTDIR || fd == -ENOENT ? -ELOOP : fd;
+}
+
+static int open_next(struct unpack *u, int dir, const char *name, const char *path, const char *end)
+{
+	int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+
+	if (sub >= 0)
+		return sub;
+	if (errno != ENOTDIR && errno != ELOOP)
+		return -errno;
+	return u->flags & UNPACK_LAYER ? open_linked(u, path, end) : -ELOOP;
+}
+
+int unpack_open_folder(struct unpack *u, const char *path, bool make,
 		       char name[static NAME_MAX + 1])
 {
 	autoclose int dir = openat(u->tree, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	char next[NAME_MAX + 1];
+	const char *at = path, *end;
 
 	if (dir < 0)
 		return -errno;
 	if (path[0] == '/')
 		return -EXDEV;
-	int rc = component(&path, name);
+	int rc = unpack_component(&at, name);
 	if (rc == 0)
 		name[0] = '\0';
-	while (rc > 0 && (rc = component(&path, next)) > 0) {
+	while (rc > 0 && (end = at, rc = unpack_component(&at, next)) > 0) {
 		if (make && mkdirat(dir, name, 0755) < 0 && errno != EEXIST)
 			return -errno;
-		int sub = openat(dir, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		int sub = open_next(u, dir, name, path, end);
 		if (sub < 0)
-			return errno == ENOTDIR ? -ELOOP : -errno;
+			return sub;
 		macro_close(&dir);
 		dir = sub;
 		strcpy(name, next);
 	}
 	return rc < 0 ? rc : take_fd(&dir);
+}
+
+static void tell(struct unpack *u)
+{
+	off_t at = u->store && u->store->progress ? lseek(u->fd, 0, SEEK_CUR) : -1;
+
+	if (at >= 0)
+		u->store->progress(u->store->note_arg, u->what, u->before + (uint64_t)at, u->total);
 }
 
 static int fail(struct unpack *u, const char *path, int code)
@@ -124,6 +151,7 @@ static int write_data(struct unpack *u, int fd)
 			offset += n;
 			len -= (size_t)n;
 		}
+		tell(u);
 	}
 	return rc < 0 ? -EBADMSG : 0;
 }
@@ -143,7 +171,7 @@ static int make_file(struct unpack *u, int dir, const char *name, const struct a
 static int make_hard_link(struct unpack *u, int dir, const char *name, const struct archive_file *f)
 {
 	char first[NAME_MAX + 1];
-	autoclose int at = open_folder(u, f->link, false, first);
+	autoclose int at = unpack_open_folder(u, f->link, false, first);
 
 	if (at < 0)
 		return at;
@@ -217,8 +245,10 @@ static int make_way(int dir, const char *name, bool for_dir, unsigned flags)
 		return errno == ENOENT ? 0 : -errno;
 	if ((flags & UNPACK_STRICT) && !(flags & UNPACK_OVER))
 		return -EEXIST;
+	if (S_ISDIR(st.st_mode) && !for_dir)
+		return flags & UNPACK_LAYER ? path_remove_tree(dir, name) : -EISDIR;
 	if (S_ISDIR(st.st_mode))
-		return for_dir ? 0 : -EISDIR;
+		return 0;
 	return unlinkat(dir, name, 0) < 0 ? -errno : 0;
 }
 
@@ -267,29 +297,51 @@ int unpack_entry(struct unpack *u, const struct archive_file *f)
 {
 	bool strict = u->flags & UNPACK_STRICT;
 	char name[NAME_MAX + 1];
+	bool layer = u->flags & UNPACK_LAYER;
 	int rc = strict ? check_order(u, f->path) : 0;
 	if (rc < 0)
 		return rc;
-	autoclose int dir = open_folder(u, f->path, !strict, name);
+	if (layer && (rc = layer_whiteout(u, f->path)) != 0)
+		return rc < 0 ? fail(u, f->path, rc) : 0;
+	autoclose int dir = unpack_open_folder(u, f->path, !strict, name);
 	rc = dir < 0 ? dir : make_way(dir, name, S_ISDIR(f->mode) && !f->hard, u->flags);
 	if (rc == 0)
 		rc = make_entry(u, dir, name, f);
+	if (rc == 0 && layer)
+		layer_made(u, f->path);
 	if (rc == -EBADMSG)
 		return err_set(u->err, EBADMSG, "%.1024s: %s", f->path,
 			       u->module->error(u->archive));
 	return rc < 0 ? fail(u, f->path, rc) : 0;
 }
 
+/* What an earlier layer gave the directory. */
+static int forget_attributes(int fd)
+{
+	char names[65536]; /* the kernel's limit */
+	ssize_t all = flistxattr(fd, names, sizeof(names));
+
+	if (all < 0)
+		return errno == EOPNOTSUPP ? 0 : -errno;
+	for (const char *name = names; name < names + all; name += strlen(name) + 1)
+		if (copy_wants_xattr(name, 0) && fremovexattr(fd, name) < 0 && errno != ENODATA)
+			return -errno;
+	return 0;
+}
+
 static int finish_dir(struct unpack *u, const struct late_dir *d)
 {
 	char name[NAME_MAX + 1];
-	autoclose int dir = open_folder(u, d->path, false, name);
+	autoclose int dir = unpack_open_folder(u, d->path, false, name);
 	if (dir < 0)
 		return dir;
 	autoclose int fd =
 	    openat(dir, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
+	int rc = u->flags & UNPACK_LAYER ? forget_attributes(fd) : 0;
+	if (rc < 0)
+		return rc;
 	if (fchown(fd, d->file.uid, d->file.gid) < 0 || fchmod(fd, d->file.mode & 07777) < 0)
 		return -errno;
 	for (size_t i = 0; i < d->nattributes; i++)
@@ -311,7 +363,7 @@ int unpack_finish(struct unpack *u)
 	return 0;
 }
 
-static int unpack_all(struct unpack *u)
+int unpack_all(struct unpack *u)
 {
 	struct archive_file f;
 	size_t entries = 0;
@@ -319,37 +371,40 @@ static int unpack_all(struct unpack *u)
 
 	while ((rc = u->module->next(u->archive, &f)) > 0) {
 		entries++;
+		tell(u);
 		rc = unpack_entry(u, &f);
 		if (rc < 0)
 			return rc;
 	}
 	if (rc < 0)
 		return err_set(u->err, EBADMSG, "%s", u->module->error(u->archive));
-	if (entries == 0)
+	if (entries == 0 && !(u->flags & UNPACK_LAYER))
 		return err_set(u->err, EBADMSG, "it holds no files");
 	return unpack_finish(u);
 }
 
-static int unpack_file(int fd, int tree, struct ng_err *err)
-{
-	const struct archive_module *m = archive_load(err);
-	void *archive = m ? m->open(fd) : NULL;
-	autodone(unpack_done) struct unpack u = {
-	    .module = m, .archive = archive, .tree = tree, .err = err};
-
-	if (!archive)
-		return m ? err_sys(err, ENOMEM, "reading it") : -err->code;
-	int rc = unpack_all(&u);
-	m->close(archive);
-	return rc;
-}
-
-int make_unpacked(const char *file, int tree, struct ng_err *err)
+int make_unpacked(struct store *s, const char *file, int tree, struct ng_err *err)
 {
 	autoclose int fd = open(file, O_RDONLY | O_CLOEXEC);
+	struct stat st;
 
-	if (fd < 0)
+	if (fd < 0 || fstat(fd, &st) < 0)
 		return err_sys(err, errno, "%s", file);
-	int rc = unpack_file(fd, tree, err);
+	autodone(unpack_done) struct unpack u = {
+	    .module = archive_load(err),
+	    .tree = tree,
+	    .err = err,
+	    .store = s,
+	    .what = file,
+	    .fd = fd,
+	    .total = (uint64_t)st.st_size,
+	};
+	if (!u.module)
+		return -err->code;
+	u.archive = u.module->open(fd);
+	if (!u.archive)
+		return err_sys(err, ENOMEM, "%s", file);
+	int rc = unpack_all(&u);
+	u.module->close(u.archive);
 	return rc < 0 ? err_prefix(err, "unpacking %s", file) : 0;
 }

@@ -5,10 +5,13 @@
 #ifndef NG_STORE_UNPACK_H
 #define NG_STORE_UNPACK_H
 
+#include <limits.h>
 #include "base/err.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "conf/map.h"
 #include "store/archive-module.h"
+#include "store/store.h"
 
 enum unpack_flag {
 	/* One of newgate's own streams: names come in the order of unpack_order(), so none comes
@@ -17,6 +20,9 @@ enum unpack_flag {
 	UNPACK_STRICT = 1,
 	/* The tree holds an earlier state of the same files, which the archive's replace. */
 	UNPACK_OVER = 2,
+	/* A layer of an image (whiteout.c): over what earlier ones left in the tree. Folders that they
+	 * made links are followed where the link stays in the tree. */
+	UNPACK_LAYER = 4,
 };
 
 /* One archive on its way. Fill in the first five; unpack_done in any case. */
@@ -26,12 +32,20 @@ struct unpack {
 	int tree;      /* not owned */
 	unsigned flags;
 	struct ng_err *err;
+	/* Whom to tell how far it is; NULL: nobody. */
+	struct store *store;
+	const char *what;
+	int fd;                 /* that the archive is read from */
+	uint64_t before, total; /* bytes of earlier files, and of all of them */
 	/* unpack.c's own */
 	struct arena arena;
 	struct late_dir *late;
 	size_t nlate;
 	struct str last; /* the name before, with UNPACK_STRICT */
+	struct map made; /* UNPACK_LAYER: the names it made, with those on the way to them */
 };
+/* Everything in the archive; may hold nothing with UNPACK_LAYER alone. */
+int unpack_all(struct unpack *u) MUST_CHECK;
 /* The entry that was read last. */
 int unpack_entry(struct unpack *u, const struct archive_file *f) MUST_CHECK;
 /* When all are there: what folders get last. */
@@ -40,5 +54,17 @@ void unpack_done(struct unpack *u);
 
 /* The order in which a tree is walked: a folder, then what is in it; names by their bytes. */
 int unpack_order(const char *a, const char *b);
+
+/* The next component of a name: 1, 0 at its end, -EXDEV where it would lead out. */
+int unpack_component(const char **p, char name[static NAME_MAX + 1]) MUST_CHECK;
+/* Opens the folder that `path` is in, making what is missing, and gives its last name: "" for the
+ * tree itself. -EXDEV: it leads out of the tree; -ELOOP: through a link or a file. */
+int unpack_open_folder(struct unpack *u, const char *path, bool make,
+		       char name[static NAME_MAX + 1]) MUST_CHECK;
+
+/* whiteout.c: the entry, where it is a mark for what earlier layers left: 1, else 0, or -errno. */
+int layer_whiteout(struct unpack *u, const char *path) MUST_CHECK;
+/* Remembers a name that the layer made. */
+void layer_made(struct unpack *u, const char *path);
 
 #endif

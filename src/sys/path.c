@@ -40,6 +40,11 @@ int path_open_nolink(int root, const char *path, int flags, mode_t mode)
 	return open_how(root, path, flags, mode, RESOLVE_IN_ROOT | RESOLVE_NO_SYMLINKS);
 }
 
+int path_open_beneath(int root, const char *path, int flags)
+{
+	return open_how(root, path, flags, 0, RESOLVE_BENEATH | RESOLVE_NO_MAGICLINKS);
+}
+
 int path_open_host(const char *path, int flags, mode_t mode)
 {
 	return open_how(AT_FDCWD, path, flags, mode, RESOLVE_NO_SYMLINKS);

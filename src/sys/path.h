@@ -12,6 +12,9 @@
 int path_open(int root, const char *path, int flags, mode_t mode) MUST_CHECK;
 /* The same but any symbolic link on the way is -ELOOP (FreeBSD's rule for mount points). */
 int path_open_nolink(int root, const char *path, int flags, mode_t mode) MUST_CHECK;
+/* The same with links followed, but none that would leave the tree if "/" were the host's: absolute
+ * ones and too many ".." are -EXDEV. */
+int path_open_beneath(int root, const char *path, int flags) MUST_CHECK;
 /* A path of the host's own, absolute, where a stranger may have part of it: -ELOOP as above. */
 int path_open_host(const char *path, int flags, mode_t mode) MUST_CHECK;
 /* Opens a directory, making it and its missing parents (their mode is subject to the umask). */

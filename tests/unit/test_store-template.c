@@ -111,7 +111,7 @@ static void odd_sources_are_refused(void **arg)
 	    {"debian:", "name a suite"},
 	    {"debian:--help", "name a suite"},
 	    {"debian:book worm", "name a suite"},
-	    {"nonsense", "no such file or directory; it is busybox, debian:SUITE"},
+	    {"nonsense", "no such file or directory, nor a template; it is busybox, debian:SUITE"},
 	    {"/etc/passwd", "does not end as a tar archive's does"},
 	};
 
