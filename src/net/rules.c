@@ -7,7 +7,9 @@
 #include "base/num.h"
 #include "net/elem.h"
 #include "net/range.h"
-#include "net/rules_nft.h" /* rules_nft[]: the bytes of rules.nft */
+#include "net/hooks_nft.h" /* hooks_nft[]: the bytes of hooks.nft */
+#include "net/hooks_pf_nft.h"
+#include "net/rules_nft.h"
 #include "sys/fd.h"
 
 #define FINGERPRINT 64
@@ -112,6 +114,10 @@ static void make_rules(const struct rules_facts *f, struct str *rules,
 		       char want[static FINGERPRINT])
 {
 	str_addn(rules, rules_nft, sizeof rules_nft);
+	if (f->pf)
+		str_addn(rules, hooks_pf_nft, sizeof hooks_pf_nft);
+	else
+		str_addn(rules, hooks_nft, sizeof hooks_nft);
 	add_networks(rules, f->made);
 	add_crowd(rules);
 	if (f->drop4)

@@ -9,6 +9,7 @@
 struct rules_facts {
 	const struct strv *made;
 	bool drop4, drop6;
+	bool pf; /* a pf.conf is the firewall */
 };
 /* Loads the table, with the elements of every running jail, unless it is there already (or *loaded
  * is set: then in any case). Sets *loaded. */

@@ -1,6 +1,8 @@
 /* Reads a pf.conf and prints what it means: the warnings, then the rulesets as pfctl shows them. Where
  * there are faults, prints those and exits 1.
  *
+ * With -o it prints what that becomes for nftables instead, with -n the text for nft(8).
+ *
  * The first lines of a file may be comments "#: -D name=value" and "#: -a anchor". Files that it
  * names are looked for beside it. What is printed must mean the same when it is read again; that is
  * checked on the way (exit 2). */
@@ -9,7 +11,7 @@
 
 #include "base/file.h"
 #include "base/mem.h"
-#include "pf/pf.h"
+#include "pf/nft.h"
 #include "pfhost.h"
 
 static int read_beside(void *arg UNUSED, const char *path, char **text, size_t *len)
@@ -90,8 +92,33 @@ static void read_arguments(char *text, struct pf_reader *r, const char **defines
 	r->define = defines;
 }
 
+/* What it becomes for nftables: an operation a line, or the text for nft(8). */
+static int show_lowered(const struct pf *pf, const struct pf_host *host, bool nft)
+{
+	struct lower l = {0};
+	struct diags d = {0};
+	struct str out = {0};
+
+	pf_lower(&l, pf, host, &d);
+	if (nft)
+		pf_nft(&out, &l);
+	else
+		lower_print(&out, &l);
+	if (!nft)
+		show(&d);
+	if (!d.errors)
+		fputs(str_text(&out), stdout);
+	int status = d.errors ? 1 : 0;
+	str_done(&out);
+	lower_done(&l);
+	diags_done(&d);
+	return status;
+}
+
 int main(int argc, char **argv)
 {
+	bool ops = argc == 3 && str_eq(argv[1], "-o"), nft = argc == 3 && str_eq(argv[1], "-n");
+	const char *name = argv[argc - 1];
 	struct pf pf = {0};
 	struct diags d = {0};
 	struct str out = {0};
@@ -99,16 +126,19 @@ int main(int argc, char **argv)
 	autofree char *text = NULL, *arguments = NULL;
 	size_t len;
 
-	if (argc != 2 || file_read(argv[1], &text, &len) < 0)
+	if (argc < 2 || file_read(name, &text, &len) < 0)
 		return 2;
 	struct pf_reader r = {.read = read_beside, .host = pfhost()};
 	arguments = mem_strdup(text);
 	read_arguments(arguments, &r, defines);
-	pf_read(&pf, &r, argv[1], text, len, &d);
+	pf_read(&pf, &r, name, text, len, &d);
 	pf_finish(&pf, &r, &d);
-	show(&d);
+	if (!nft)
+		show(&d);
 	int status = d.errors ? 1 : 0;
-	if (!status) {
+	if (!status && (ops || nft)) {
+		status = show_lowered(&pf, r.host, nft);
+	} else if (!status) {
 		print_all(&out, &pf);
 		fputs(str_text(&out), stdout);
 		if (!same_again(&pf, &r, str_text(&out)))
