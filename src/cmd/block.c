@@ -4,8 +4,6 @@
 #include <string.h>
 #include "base/str.h"
 #include "cmd/cmd.h"
-#include "conf/check.h"
-#include "conf/files.h"
 #include "conf/print.h"
 
 #define DEFAULT_TEMPLATE "_base"
@@ -145,46 +143,12 @@ static void add_missing(const struct conf_jail *j, const struct conf_record *lik
 		conf_add_argument(added, jail, "persist", &d);
 }
 
-static bool has_diag(const struct diags *d, const char *text)
+static bool breaks_nothing(struct block *b)
 {
-	for (size_t i = 0; i < d->n; i++) {
-		autofree char *one = diag_format(&d->v[i]);
-		if (str_eq(one, text))
-			return true;
-	}
-	return false;
-}
+	autodone(diags_done) struct diags d = {0};
 
-static void check_all(struct conf *c, struct diags *d)
-{
-	int rc = files_read_rest(c, d);
-
-	if (rc == 0)
-		rc = conf_check_all(c, d);
-	(void)rc; /* d says it all */
-}
-
-/* Against the other jails: two that want one port, say. What was wrong before is left to newgate
- * check. */
-static bool nothing_new_is_wrong(struct block *b)
-{
-	autodone(conf_done) struct conf c = {0};
-	autodone(diags_done) struct diags before = {0}, after = {0};
-	bool good = true;
-
-	check_all(&b->conf, &after);
-	if (after.n > 0 && edit_parse(&b->edit, cmd_root, b->edit.text, &c, &before))
-		check_all(&c, &before);
-	for (size_t i = 0; i < after.n; i++) {
-		autofree char *text = diag_format(&after.v[i]);
-		bool fault = after.v[i].level == DIAG_ERROR;
-		if (has_diag(&before, text))
-			continue;
-		if (fault || !b->again)
-			warn_msg("%s", text);
-		good &= !fault;
-	}
-	return good;
+	edit_check(&b->edit, cmd_root, &b->conf, &d);
+	return tell_diags(&d, !b->again);
 }
 
 /* What `template` names, else _base, else the only one there is. The caller frees; NULL: told. */
@@ -265,7 +229,7 @@ bool block_plan(struct block *b, struct storage *s, const char *jail,
 		return false;
 	if (!like || !str_eq(like->name, jail))
 		add_missing(&b->jail, like, &added);
-	return assemble(b, jail, like, &added, CONF_FOR_START) && nothing_new_is_wrong(b);
+	return assemble(b, jail, like, &added, CONF_FOR_START) && breaks_nothing(b);
 }
 
 bool block_write(struct block *b)

@@ -24,31 +24,37 @@ static bool free_leases(const char *jail)
 	return rc == 0;
 }
 
-/* Only what newgate wrote itself; of the rest it says where it is. */
-static bool remove_block(struct storage *s, const char *jail)
+/* Takes the block that newgate wrote out of jail.conf: `really`, or only to see whether that can be.
+ * 1, 0 where there is none, -1 where other jails need it or the file cannot be changed: told. */
+static int take_block(const char *jail, bool really)
 {
 	autodone(edit_done) struct edit e = {.lock = -1};
-	const struct conf_record *block = conf_find(&s->conf, jail);
+	autodone(conf_done) struct conf now = {0};
 	autodone(diags_done) struct diags d = {0};
 	autofree char *text = NULL;
 	struct ng_err err = {0};
-
-	if (!block)
-		return true;
 	int rc = edit_open(&e, cmd_root, &err);
+
 	if (rc == 0)
-		rc = edit_remove(&e, cmd_root, jail, &text, &d);
-	if (rc > 0)
-		rc = edit_write(&e, text, &err);
-	(void)tell_diags(&d, true);
+		rc = edit_remove(&e, cmd_root, jail, &text, &now, &d);
+	if (rc > 0 && !really)
+		edit_check(&e, cmd_root, &now, &d);
+	if (rc > 0 && really && edit_write(&e, text, &err) < 0)
+		rc = -1;
 	if (err.code != 0)
 		warn_msg("%s", err.text);
-	if (rc < 0)
-		return false;
-	if (!text)
+	return rc < 0 || !tell_diags(&d, false) ? -1 : rc;
+}
+
+static bool remove_block(struct storage *s, const char *jail)
+{
+	const struct conf_record *block = conf_find(&s->conf, jail);
+	int rc = block ? take_block(jail, true) : 1;
+
+	if (rc == 0)
 		printf("%s: its block stays in %s, line %u: remove it to forget the jail\n", jail,
 		       block->pos.file, block->pos.line);
-	return true;
+	return rc >= 0;
 }
 
 /* The path in the configuration, with the root before it; NULL where the jail has no block. */
@@ -59,6 +65,26 @@ static char *configured_path(struct storage *s, const char *jail)
 	if (storage_find(s, jail, &j) < 0 || !conf_string(&j, P_PATH))
 		return NULL;
 	return files_path(cmd_root, conf_string(&j, P_PATH));
+}
+
+/* What stands behind the tree: its addresses and the block that newgate wrote. */
+static bool forget(struct storage *s, const char *jail)
+{
+	bool freed = free_leases(jail);
+
+	return remove_block(s, jail) && freed;
+}
+
+/* There is no tree. A killed run may have removed it, but not yet the block. */
+static bool without_tree(struct storage *s, const char *jail, const char *path, bool own_block)
+{
+	if (own_block && access(path, F_OK) < 0)
+		return forget(s, jail);
+	if (path)
+		warn_msg("%s: newgate made no tree for it, so %s is yours to remove", jail, path);
+	else
+		storage_no_jail(s, jail);
+	return false;
 }
 
 static bool destroy(struct storage *s, const char *jail, bool yes)
@@ -75,22 +101,19 @@ static bool destroy(struct storage *s, const char *jail, bool yes)
 		return false;
 	}
 	autofree char *path = configured_path(s, jail);
-	if (rc == -ENOENT) {
-		if (path)
-			warn_msg("%s: newgate made no tree for it, so %s is yours to remove", jail,
-				 path);
-		else
-			storage_no_jail(s, jail);
+	int block = path ? take_block(jail, false) : 0;
+	if (block < 0) {
+		warn_msg("so %s was not destroyed", jail);
 		return false;
 	}
+	if (rc == -ENOENT)
+		return without_tree(s, jail, path, block > 0);
 	if (!yes && !storage_ask("Destroy jail %s with everything in %s?", jail, tree.path))
 		return false;
-	if (store_destroy(&s->store, jail, path, &err) < 0) {
-		warn_msg("%s", err.text);
-		return false;
-	}
-	bool freed = free_leases(jail);
-	return remove_block(s, jail) && freed;
+	if (store_destroy(&s->store, jail, path, &err) == 0)
+		return forget(s, jail);
+	warn_msg("%s", err.text);
+	return false;
 }
 
 static int destroy_run(int argc, char **argv)

@@ -1,136 +1,10 @@
 /* newgate import: the jail of a stream that newgate export wrote. */
 #include <fcntl.h>
 #include <getopt.h>
-#include <stdio.h>
 #include <string.h>
 #include "base/str.h"
-#include "cmd/block.h"
 #include "cmd/cmd.h"
-#include "cmd/progress.h"
-#include "conf/files.h"
-#include "store/import.h"
-
-/* One import on its way. */
-struct importing {
-	struct storage s;
-	struct import stream;
-	struct conf definition; /* the stream's */
-	const char *jail;
-	char *const *args;
-	int nargs;
-};
-
-static bool told(const struct ng_err *err)
-{
-	progress_end();
-	warn_msg("%s", err->text);
-	return false;
-}
-
-/* The block that the stream brings: one, and nothing that would read files here. */
-static const struct conf_record *read_definition(struct importing *i)
-{
-	autodone(diags_done) struct diags d = {0};
-	const char *text = i->stream.definition;
-
-	if (!text)
-		return NULL;
-	i->definition.root = cmd_root;
-	conf_read_text(&i->definition, "the stream's jail.conf", "/nonexistent", text, strlen(text),
-		       &d);
-	if (!tell_diags(&d, false))
-		return NULL;
-	const struct conf_record *r = conf_find(&i->definition, i->stream.info.jail);
-	if (r && i->definition.nrecords == 1 && i->definition.files.n == 0)
-		return r;
-	warn_msg("the stream's jail.conf is not the block of %s alone", i->stream.info.jail);
-	return NULL;
-}
-
-static bool make_tree(struct importing *i, const struct conf_jail *j)
-{
-	struct ng_err err = {0};
-	const char *dir = conf_string(j, P_PATH);
-	bool copy = !str_eq(i->jail, i->stream.info.jail);
-	const char *hostname =
-	    conf_is_set(j, P_HOST_HOSTNAME) ? conf_string(j, P_HOST_HOSTNAME) : i->jail;
-
-	if (!dir || dir[0] != '/') {
-		warn_msg("%s: its path is not absolute: %s", i->jail, dir ? dir : "");
-		return false;
-	}
-	autofree char *path = files_path(cmd_root, dir);
-	if (import_jail(&i->stream, &i->s.store, i->jail, path, copy ? hostname : NULL, &err) < 0)
-		return told(&err);
-	progress_end();
-	if (i->stream.info.live)
-		warn_msg("%s ran while it was exported: its files may not fit together",
-			 i->stream.info.jail);
-	return true;
-}
-
-/* The jail is configured here: only its tree is missing. */
-static bool import_configured(struct importing *i, const struct conf_record *block)
-{
-	autodone(conf_jail_done) struct conf_jail j = {0};
-
-	if (i->nargs > 0) {
-		warn_msg("%s:%u: %s is configured already: change it there", block->pos.file,
-			 block->pos.line, i->jail);
-		return false;
-	}
-	if (storage_find(&i->s, i->jail, &j) < 0 || !make_tree(i, &j))
-		return false;
-	printf("%s: imported to %s\n", i->jail, conf_string(&j, P_PATH));
-	return true;
-}
-
-static void take_back(struct importing *i)
-{
-	struct ng_err err = {0};
-
-	if (store_destroy(&i->s.store, i->jail, NULL, &err) < 0)
-		warn_msg("%s", err.text);
-}
-
-/* Planned twice: the first time to see that all is well with it, before the long work, during which
- * others may edit the file. */
-static bool import_with_block(struct importing *i)
-{
-	const struct conf_record *like = read_definition(i);
-	autodone(block_done) struct block before = {.edit = {.lock = -1}},
-					  b = {.edit = {.lock = -1}, .again = true};
-
-	if (i->stream.definition && !like)
-		return false;
-	if (!block_plan(&before, NULL, i->jail, like, i->args, i->nargs))
-		return false;
-	edit_done(&before.edit);
-	if (!make_tree(i, &before.jail))
-		return false;
-	if (!block_plan(&b, NULL, i->jail, like, i->args, i->nargs) || !block_write(&b)) {
-		take_back(i);
-		return false;
-	}
-	printf("%s: imported to %s, added to %s\n", i->jail, conf_string(&b.jail, P_PATH),
-	       b.edit.path);
-	return true;
-}
-
-static bool import(struct importing *i, int fd)
-{
-	autoclose int lock = -1;
-	struct ng_err err = {0};
-
-	if (import_open(&i->stream, &i->s.store, fd, &err) < 0)
-		return told(&err);
-	if (!i->jail)
-		i->jail = i->stream.info.jail;
-	if (!storage_good_name(i->jail) || !storage_hold(&i->s, i->jail, &lock))
-		return false;
-	const struct conf_record *block = conf_find(&i->s.conf, i->jail);
-	return block ? import_configured(i, block) : import_with_block(i);
-}
+#include "cmd/importing.h"
 
 static int open_file(const char *name)
 {
@@ -142,9 +16,21 @@ static int open_file(const char *name)
 	return fd;
 }
 
+static bool import(struct importing *i, int fd)
+{
+	struct ng_err err = {0};
+
+	if (import_open(i->v, &i->s->store, fd, &err) == 0)
+		return importing_run(i);
+	warn_msg("%s", err.text);
+	return false;
+}
+
 static int import_run(int argc, char **argv)
 {
-	struct importing i = {0};
+	struct storage s = {0};
+	autodone(import_done) struct import stream = {0};
+	struct importing i = {.s = &s, .v = &stream, .n = 1};
 
 	if (getopt(argc, argv, "+") != -1 || optind == argc)
 		return usage(&cmd_import);
@@ -156,12 +42,10 @@ static int import_run(int argc, char **argv)
 	autoclose int fd = open_file(file);
 	if (fd < 0)
 		return 1;
-	int status = storage_open(&i.s);
+	int status = storage_open(&s);
 	if (status == 0)
 		status = !import(&i, fd);
-	import_done(&i.stream);
-	conf_done(&i.definition);
-	storage_done(&i.s);
+	storage_done(&s);
 	return status;
 }
 

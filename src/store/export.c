@@ -5,8 +5,10 @@
 #include <sys/stat.h>
 #include <time.h>
 #include "base/mem.h"
+#include "store/changes.h"
 #include "store/copy.h"
 #include "store/stream.h"
+#include "store/unpack.h"
 #include "store/walk.h"
 
 #define DATA_ROOM (256 * 1024)
@@ -17,7 +19,9 @@ struct exporting {
 	const struct store *s;
 	const struct export_how *how;
 	struct stream_info info; /* borrowed strings */
-	int root;                /* the tree */
+	int root, old;           /* the tree; of changes what it was, else -1 */
+	struct changes changes;
+	size_t at; /* the first of changes.put that is not written yet */
 	const struct stream_module *m;
 	void *out;
 	struct str name; /* "root/…" */
@@ -34,6 +38,7 @@ static void exporting_done(struct exporting *x)
 	if (x->out)
 		x->m->destroy(x->out);
 	walk_xattrs_done(&x->xattrs);
+	changes_done(&x->changes);
 	str_done(&x->name);
 	free(x->extent);
 	free(x->data);
@@ -181,11 +186,26 @@ static int put_again(struct exporting *x, const struct walk_entry *e, struct arc
 	return put_named(x, f);
 }
 
+/* What is gone again since it was compared is passed over. */
+static bool is_wanted(struct exporting *x, const char *path)
+{
+	const struct strv *put = &x->changes.put;
+	int order = 1;
+
+	if (x->old < 0)
+		return true;
+	while (x->at < put->n && (order = unpack_order(put->v[x->at], path)) < 0)
+		x->at++;
+	return x->at < put->n && order == 0;
+}
+
 static int put_entry(void *arg, const struct walk_entry *e)
 {
 	struct exporting *x = arg;
 	struct archive_file f = describe(x, e);
 
+	if (!is_wanted(x, e->path))
+		return 0;
 	if (S_ISCHR(f.mode) || S_ISBLK(f.mode) || S_ISSOCK(f.mode)) {
 		strv_add(x->how->left_out, e->path);
 		return 0;
@@ -224,7 +244,12 @@ static int put_head(struct exporting *x)
 	int rc = put_text(x, STREAM_INFO, text.s, text.len);
 	if (rc == 0 && conf)
 		rc = put_text(x, STREAM_CONF, conf, strlen(conf));
-	return rc;
+	if (rc < 0 || x->changes.removed.n == 0)
+		return rc;
+	text.len = 0;
+	for (size_t i = 0; i < x->changes.removed.n; i++)
+		str_addn(&text, x->changes.removed.v[i], strlen(x->changes.removed.v[i]) + 1);
+	return put_text(x, STREAM_REMOVED, text.s, text.len);
 }
 
 static int export_tree(struct exporting *x, int fd)
@@ -232,9 +257,11 @@ static int export_tree(struct exporting *x, int fd)
 	x->m = stream_load(x->err);
 	if (!x->m)
 		return -x->err->code;
-	int rc = copy_size(x->root, &x->info.bytes);
+	int rc = x->old < 0 ? copy_size(x->root, &x->info.bytes)
+			    : changes_find(x->m, x->old, x->root, &x->changes, x->err);
 	if (rc < 0)
-		return err_sys(x->err, rc, "measuring it");
+		return x->err->code ? rc : err_sys(x->err, rc, "measuring it");
+	x->info.base = x->old < 0 ? NULL : x->changes.base;
 	x->out = x->m->create(fd, x->how->zstd);
 	if (!x->out)
 		return err_sys(x->err, ENOMEM, "writing a stream");
@@ -261,10 +288,12 @@ static int open_tree(struct store *s, const char *jail, const char *dir, const c
 int export_jail(struct store *s, const char *jail, const char *dir, const struct export_how *how,
 		int fd, struct ng_err *err)
 {
-	autodone(store_view_done) struct store_view view = STORE_VIEW_NONE;
+	autodone(store_view_done) struct store_view view = STORE_VIEW_NONE, old = STORE_VIEW_NONE;
 	autodone(store_jail_done) struct store_jail kept = {0};
 	int rc = open_tree(s, jail, dir, how->snap, &view, err);
 
+	if (rc == 0 && how->since)
+		rc = store_view(s, jail, how->since, &old, err);
 	if (rc == 0 && store_find_jail(s, jail, &kept, err) < 0)
 		kept = (struct store_jail){0};
 	autodone(exporting_done) struct exporting x = {
@@ -274,9 +303,11 @@ int export_jail(struct store *s, const char *jail, const char *dir, const struct
 		     .backend = kept.backend,
 		     .path = (char *)how->path,
 		     .snapshot = (char *)how->snap,
+		     .since = (char *)how->since,
 		     .made = time(NULL),
 		     .live = how->live},
 	    .root = view.root,
+	    .old = old.root,
 	    .err = err,
 	};
 	if (rc == 0)

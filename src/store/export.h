@@ -9,6 +9,7 @@ struct export_how {
 	const char *definition; /* the jail's block, complete; or NULL */
 	const char *path;       /* as configured, without the -R prefix; or NULL */
 	const char *snap;       /* the snapshot; NULL: as it is */
+	const char *since;      /* only what changed since that snapshot; or NULL */
 	bool live;              /* it runs */
 	bool zstd;
 	struct strv *left_out; /* gets the names of what no stream carries: devices, sockets */

@@ -5,6 +5,7 @@
 #include "base/mem.h"
 #include "store/clone.h"
 #include "store/unpack.h"
+#include "store/walk.h"
 
 #define INFO_MAX (64 * 1024)
 #define CONF_MAX (1024 * 1024)
@@ -183,17 +184,37 @@ static int take_all(struct import *i, struct unpack *u, struct ng_err *err)
 	return rc;
 }
 
-static int fill(void *arg, int tree, struct ng_err *err)
+/* Changes fit the tree that they were taken of, and no other. */
+static int prepare_changes(struct import *i, struct unpack *u, struct ng_err *err)
 {
-	struct import *i = arg;
 	char sum[STREAM_SUM_HEX];
-	autodone(unpack_done) struct unpack u = {.module = i->tar,
-						 .archive = i->archive,
-						 .tree = tree,
-						 .flags = UNPACK_STRICT,
-						 .err = err};
-	int rc = take_all(i, &u, err);
+	int rc = walk_sum(i->m, u->tree, sum, err);
 
+	if (rc == 0 && !str_eq(sum, i->info.base))
+		rc =
+		    err_set(err, ESTALE,
+			    "the stream tells what changed since %s@%s, but the files here are not "
+			    "what they were then",
+			    i->info.jail, i->info.since);
+	for (size_t k = 0; k < i->removed.n && rc == 0; k++)
+		rc = unpack_remove(u, i->removed.v[k]);
+	return rc;
+}
+
+static int apply(struct import *i, int tree, struct ng_err *err)
+{
+	char sum[STREAM_SUM_HEX];
+	autodone(unpack_done) struct unpack u = {
+	    .module = i->tar,
+	    .archive = i->archive,
+	    .tree = tree,
+	    .flags = UNPACK_STRICT | (i->info.since ? UNPACK_OVER : 0),
+	    .err = err,
+	};
+	int rc = i->info.since ? prepare_changes(i, &u, err) : 0;
+
+	if (rc == 0)
+		rc = take_all(i, &u, err);
 	/* What cannot be read explains what else seems wrong with it. */
 	if (rc < 0)
 		return *i->m->read_fault(i->stream) ? damaged(i, err) : rc;
@@ -202,13 +223,29 @@ static int fill(void *arg, int tree, struct ng_err *err)
 	return unpack_finish(&u);
 }
 
-int import_jail(struct import *i, struct store *s, const char *jail, const char *path,
+struct chain {
+	struct import *v;
+	size_t n;
+};
+
+static int fill(void *arg, int tree, struct ng_err *err)
+{
+	struct chain *c = arg;
+	int rc = 0;
+
+	for (size_t i = 0; i < c->n && rc == 0; i++)
+		rc = apply(&c->v[i], tree, err);
+	return rc;
+}
+
+int import_jail(struct import *v, size_t n, struct store *s, const char *jail, const char *path,
 		const char *hostname, struct ng_err *err)
 {
 	autodone(source_done) struct source src = SOURCE_NONE;
+	struct chain c = {v, n};
 
 	src.make = fill;
-	src.make_arg = i;
-	int rc = clone_source(s, &src, i->info.jail, jail, path, hostname, err);
+	src.make_arg = &c;
+	int rc = clone_source(s, &src, v->info.jail, jail, path, hostname, err);
 	return rc < 0 ? err_prefix(err, "importing %s", jail) : 0;
 }

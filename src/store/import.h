@@ -22,10 +22,11 @@ struct import {
 	uint64_t read, noted;
 };
 int import_open(struct import *i, const struct store *s, int fd, struct ng_err *err) MUST_CHECK;
-/* Its files become the tree of jail `jail` at `path` (with the -R prefix). hostname NULL: with the
+/* The files of a whole stream and of those with the changes since, n in all and in order, become
+ * the tree of jail `jail` at `path` (with the -R prefix). hostname NULL: with the
  * identity that they have. What is cut short, altered or hostile leaves nothing. -EEXIST: the jail,
  * or something at path, exists already. */
-int import_jail(struct import *i, struct store *s, const char *jail, const char *path,
+int import_jail(struct import *v, size_t n, struct store *s, const char *jail, const char *path,
 		const char *hostname, struct ng_err *err) MUST_CHECK;
 void import_done(struct import *i);
 

@@ -315,7 +315,7 @@ int unpack_entry(struct unpack *u, const struct archive_file *f)
 	return rc < 0 ? fail(u, f->path, rc) : 0;
 }
 
-/* What an earlier layer gave the directory. */
+/* What an earlier layer, or an earlier state of the tree, gave the directory. */
 static int forget_attributes(int fd)
 {
 	char names[65536]; /* the kernel's limit */
@@ -339,7 +339,7 @@ static int finish_dir(struct unpack *u, const struct late_dir *d)
 	    openat(dir, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
-	int rc = u->flags & UNPACK_LAYER ? forget_attributes(fd) : 0;
+	int rc = u->flags & (UNPACK_LAYER | UNPACK_OVER) ? forget_attributes(fd) : 0;
 	if (rc < 0)
 		return rc;
 	if (fchown(fd, d->file.uid, d->file.gid) < 0 || fchmod(fd, d->file.mode & 07777) < 0)
@@ -350,6 +350,15 @@ static int finish_dir(struct unpack *u, const struct late_dir *d)
 			return -errno;
 	const struct timespec times[2] = {d->file.mtime, d->file.mtime};
 	return futimens(fd, times) < 0 ? -errno : 0;
+}
+
+int unpack_remove(struct unpack *u, const char *path)
+{
+	char name[NAME_MAX + 1];
+	autoclose int dir = unpack_open_folder(u, path, false, name);
+	int rc = dir < 0 ? dir : name[0] ? path_remove_tree(dir, name) : -EINVAL;
+
+	return rc < 0 ? fail(u, path, rc) : 0;
 }
 
 int unpack_finish(struct unpack *u)

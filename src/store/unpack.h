@@ -48,6 +48,8 @@ struct unpack {
 int unpack_all(struct unpack *u) MUST_CHECK;
 /* The entry that was read last. */
 int unpack_entry(struct unpack *u, const struct archive_file *f) MUST_CHECK;
+/* With UNPACK_OVER, before any entry: what the tree has there goes, with all that is in it. */
+int unpack_remove(struct unpack *u, const char *path) MUST_CHECK;
 /* When all are there: what folders get last. */
 int unpack_finish(struct unpack *u) MUST_CHECK;
 void unpack_done(struct unpack *u);

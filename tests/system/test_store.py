@@ -307,6 +307,28 @@ def test_destroy_refuses_what_is_mounted(host):
     assert (host.path("/data") / "precious").exists()
 
 
+def test_destroy_refuses_what_others_need(host):
+    host.base()
+    host.newgate("create", "db")
+    host.newgate("create", "web", "depend=db")
+    before = host.conf()
+    text = host.newgate("destroy", "-y", "db", fails=True)
+    assert "web: depend" in text and "so db was not destroyed" in text
+    assert host.conf() == before and host.trees() == ["db", "web"]
+    host.newgate("destroy", "-y", "web", "db")
+    assert host.conf() == "" and host.trees() == []
+
+
+def test_a_block_whose_tree_a_killed_destroy_removed_goes_with_the_next(host):
+    host.base()
+    host.newgate("create", "web")
+    shutil.rmtree(host.path("/var/lib/newgate/jails/web"))
+    host.path("/var/lib/newgate/roots/web").rmdir()
+    host.path("/var/lib/newgate/leases").write_text("net lo100 10.0.0.1/24\njail lo100 10.0.0.2/24 web\n")
+    host.newgate("destroy", "-y", "web")
+    assert host.conf() == "" and "jail lo100" not in host.read("/var/lib/newgate/leases").split("free web")[-1]
+
+
 def answer(host, argv, keys):
     """Runs newgate on a terminal, and answers its question."""
     pid, fd = pty.fork()

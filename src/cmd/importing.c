@@ -1,0 +1,121 @@
+#include "cmd/importing.h"
+
+#include <stdio.h>
+#include <string.h>
+#include "base/str.h"
+#include "cmd/block.h"
+#include "cmd/cmd.h"
+#include "cmd/progress.h"
+#include "conf/files.h"
+
+static bool told(const struct ng_err *err)
+{
+	progress_end();
+	warn_msg("%s", err->text);
+	return false;
+}
+
+/* The block that the stream brings: one, and nothing that would read files here. */
+static const struct conf_record *read_definition(struct importing *i)
+{
+	autodone(diags_done) struct diags d = {0};
+	const char *text = i->v[i->n - 1].definition;
+
+	if (!text)
+		return NULL;
+	i->definition.root = cmd_root;
+	conf_read_text(&i->definition, "the stream's jail.conf", "/nonexistent", text, strlen(text),
+		       &d);
+	if (!tell_diags(&d, false))
+		return NULL;
+	const struct conf_record *r = conf_find(&i->definition, i->v->info.jail);
+	if (r && i->definition.nrecords == 1 && i->definition.files.n == 0)
+		return r;
+	warn_msg("the stream's jail.conf is not the block of %s alone", i->v->info.jail);
+	return NULL;
+}
+
+static bool make_tree(struct importing *i, const struct conf_jail *j)
+{
+	struct ng_err err = {0};
+	const struct import *last = &i->v[i->n - 1];
+	const char *dir = conf_string(j, P_PATH);
+	bool copy = !str_eq(i->jail, i->v->info.jail);
+	const char *hostname =
+	    conf_is_set(j, P_HOST_HOSTNAME) ? conf_string(j, P_HOST_HOSTNAME) : i->jail;
+
+	if (!dir || dir[0] != '/') {
+		warn_msg("%s: its path is not absolute: %s", i->jail, dir ? dir : "");
+		return false;
+	}
+	autofree char *path = files_path(cmd_root, dir);
+	if (import_jail(i->v, i->n, &i->s->store, i->jail, path, copy ? hostname : NULL, &err) < 0)
+		return told(&err);
+	progress_end();
+	if (last->info.live)
+		warn_msg("%s ran while it was exported: its files may not fit together", i->jail);
+	return true;
+}
+
+/* The jail is configured here: only its tree is missing. */
+static bool import_configured(struct importing *i, const struct conf_record *block)
+{
+	autodone(conf_jail_done) struct conf_jail j = {0};
+
+	if (i->nargs > 0) {
+		warn_msg("%s:%u: %s is configured already: change it there", block->pos.file,
+			 block->pos.line, i->jail);
+		return false;
+	}
+	if (storage_find(i->s, i->jail, &j) < 0 || !make_tree(i, &j))
+		return false;
+	printf("%s: imported to %s\n", i->jail, conf_string(&j, P_PATH));
+	return true;
+}
+
+static void take_back(struct importing *i)
+{
+	struct ng_err err = {0};
+
+	if (store_destroy(&i->s->store, i->jail, NULL, &err) < 0)
+		warn_msg("%s", err.text);
+}
+
+/* Planned twice: the first time to see that all is well with it, before the long work, during which
+ * others may edit the file. */
+static bool import_with_block(struct importing *i)
+{
+	const struct conf_record *like = read_definition(i);
+	autodone(block_done) struct block before = {.edit = {.lock = -1}},
+					  b = {.edit = {.lock = -1}, .again = true};
+
+	if (i->v[i->n - 1].definition && !like)
+		return false;
+	if (!block_plan(&before, NULL, i->jail, like, i->args, i->nargs))
+		return false;
+	edit_done(&before.edit);
+	if (!make_tree(i, &before.jail))
+		return false;
+	if (!block_plan(&b, NULL, i->jail, like, i->args, i->nargs) || !block_write(&b)) {
+		take_back(i);
+		return false;
+	}
+	printf("%s: imported to %s, added to %s\n", i->jail, conf_string(&b.jail, P_PATH),
+	       b.edit.path);
+	return true;
+}
+
+bool importing_run(struct importing *i)
+{
+	autoclose int lock = -1;
+
+	if (!i->jail)
+		i->jail = i->v->info.jail;
+	if (!storage_good_name(i->jail) || !storage_hold(i->s, i->jail, &lock))
+		return false;
+	const struct conf_record *block = conf_find(&i->s->conf, i->jail);
+	bool done = block ? import_configured(i, block) : import_with_block(i);
+	conf_done(&i->definition);
+	i->definition = (struct conf){0};
+	return done;
+}
