@@ -13,7 +13,6 @@
 
 #define DATA_ROOM (256 * 1024)
 #define LINK_ROOM 4096
-#define NOTE_EACH (UINT64_C(16) << 20)
 
 struct exporting {
 	const struct store *s;
@@ -29,7 +28,7 @@ struct exporting {
 	struct stream_extent *extent;
 	size_t nextents;
 	char *data;
-	uint64_t read, noted;
+	uint64_t read;
 	struct ng_err *err;
 };
 
@@ -54,17 +53,12 @@ static int fail(struct exporting *x, const struct walk_entry *e, int code)
 	return err_sys(x->err, code, "reading %.1024s", *e->path ? e->path : "the top directory");
 }
 
-static void note(struct exporting *x)
+static void tell(struct exporting *x)
 {
 	const struct store *s = x->s;
-	struct str text autodone(str_done) = {0};
 
-	if (!s->note || x->read < x->noted + NOTE_EACH)
-		return;
-	x->noted = x->read;
-	str_addf(&text, "%s: %llu of about %llu MB", x->info.jail,
-		 (unsigned long long)x->read >> 20, (unsigned long long)x->info.bytes >> 20);
-	s->note(s->note_arg, text.s);
+	if (s->progress)
+		s->progress(s->note_arg, x->info.jail, x->read, x->info.bytes);
 }
 
 /* Where its data are. A file system that does not tell says that all of it is. */
@@ -115,7 +109,7 @@ static int put_data(struct exporting *x, const struct walk_entry *e, int fd)
 				return told(x);
 			at += n;
 			x->read += (uint64_t)n;
-			note(x);
+			tell(x);
 		}
 	}
 	return 0;

@@ -10,7 +10,6 @@
 #define INFO_MAX (64 * 1024)
 #define CONF_MAX (1024 * 1024)
 #define REMOVED_MAX (64 * 1024 * 1024)
-#define NOTE_EACH (UINT64_C(16) << 20)
 
 /* The stream knows better than tar why it cannot be read. */
 static int damaged(struct import *i, struct ng_err *err)
@@ -115,17 +114,11 @@ void import_done(struct import *i)
 	*i = (struct import){0};
 }
 
-static void note(struct import *i)
+static void tell(struct import *i)
 {
-	struct str text autodone(str_done) = {0};
-
 	i->read += S_ISREG(i->ahead.mode) ? (uint64_t)i->ahead.size : 0;
-	if (!i->s->note || i->read < i->noted + NOTE_EACH)
-		return;
-	i->noted = i->read;
-	str_addf(&text, "%s: %llu of about %llu MB", i->info.jail,
-		 (unsigned long long)i->read >> 20, (unsigned long long)i->info.bytes >> 20);
-	i->s->note(i->s->note_arg, text.s);
+	if (i->s->progress)
+		i->s->progress(i->s->note_arg, i->info.jail, i->read, i->info.bytes);
 }
 
 /* The name below STREAM_ROOT, without a slash at its end; NULL where it is not there. */
@@ -162,7 +155,7 @@ static int take_entry(struct import *i, struct unpack *u, struct ng_err *err)
 			    " in the stream",
 			    i->ahead.path, i->ahead.link);
 	}
-	note(i);
+	tell(i);
 	return unpack_entry(u, &f);
 }
 

@@ -9,7 +9,7 @@
 
 /* A stream whose head was read. Zero-initialise; import_done in any case. */
 struct import {
-	const struct store *s;
+	const struct store *s; /* is told how far it is */
 	struct stream_info info;
 	char *definition; /* or NULL; owned */
 	struct strv removed;
@@ -19,7 +19,7 @@ struct import {
 	void *stream, *archive;
 	bool more; /* `ahead` is the entry to take next */
 	struct archive_file ahead;
-	uint64_t read, noted;
+	uint64_t read;
 };
 int import_open(struct import *i, const struct store *s, int fd, struct ng_err *err) MUST_CHECK;
 /* The files of a whole stream and of those with the changes since, n in all and in order, become
