@@ -1,5 +1,6 @@
 #include "cmd/trial.h"
 
+#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include "base/mem.h"
@@ -63,8 +64,30 @@ static void command_line(const char *script, struct strv *argv)
 	strv_add(argv, "script");
 }
 
+static void held_signals(sigset_t *held)
+{
+	sigemptyset(held);
+	sigaddset(held, SIGHUP);
+	sigaddset(held, SIGINT);
+	sigaddset(held, SIGQUIT);
+	sigaddset(held, SIGTERM);
+}
+
+/* The engine would take one that came meanwhile to mean that it is not to end the jail. */
+static bool was_interrupted(void)
+{
+	const struct timespec at_once = {0};
+	sigset_t held;
+	bool any = false;
+
+	held_signals(&held);
+	while (sigtimedwait(&held, NULL, &at_once) > 0)
+		any = true;
+	return any;
+}
+
 static int run_inside(struct configured *c, const char *jail, const char *script,
-		      struct ng_err *err)
+		      const sigset_t *mask, struct ng_err *err)
 {
 	autodone(record_done) struct record r = {0};
 	autodone(strv_done) struct strv argv = {0};
@@ -73,7 +96,7 @@ static int run_inside(struct configured *c, const char *jail, const char *script
 	if (rc < 0)
 		return rc;
 	command_line(script, &argv);
-	const struct attach a = {.argv = argv.v, .clean = true};
+	const struct attach a = {.argv = argv.v, .clean = true, .mask = mask};
 	progress_end();
 	int status = attach_run(&c->state, &r, &a, err);
 	if (status < 0)
@@ -89,6 +112,7 @@ int trial_run(void *arg, const char *jail, const char *path, const char *script,
 {
 	autodone(configured_done) struct configured c = {0};
 	struct ng_err after = {0};
+	sigset_t mask, held;
 
 	(void)arg;
 	if (script && strlen(script) > SCRIPT_MAX)
@@ -100,9 +124,13 @@ int trial_run(void *arg, const char *jail, const char *path, const char *script,
 		return err_set(err, EINVAL, "a jail for the script cannot be started");
 	if (!script)
 		return end(&c, jail, err);
+	held_signals(&held);
+	sigprocmask(SIG_BLOCK, &held, &mask);
 	int rc = begin(&c, jail, path, err);
 	if (rc == 0)
-		rc = run_inside(&c, jail, script, err);
+		rc = run_inside(&c, jail, script, &mask, err);
+	if (was_interrupted() && rc == 0)
+		rc = err_set(err, EINTR, "interrupted");
 	int ended = end(&c, jail, &after);
 	if (rc == 0 && ended < 0)
 		*err = after;

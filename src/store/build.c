@@ -88,21 +88,25 @@ static int write_beside(int dir, const char *file, const char *text, struct ng_e
 /* ---- what was made before ---- */
 
 struct likeness {
-	const char *key;
+	const char *key, *newest;
 	char *name;
 };
 
 static void note_like(void *arg, const char *name, struct entry *e)
 {
 	struct likeness *l = arg;
+	bool newest = l->newest && str_eq(name, l->newest);
 
-	if (e->key && str_eq(e->key, l->key) && !l->name)
-		l->name = mem_strdup(name);
+	if (!e->key || !str_eq(e->key, l->key) || (l->name && !newest))
+		return;
+	free(l->name);
+	l->name = mem_strdup(name);
 }
 
-static int find_like(struct build *b, struct ng_err *err)
+/* The version before is the first to be thought of. */
+static int find_like(struct build *b, const char *newest, struct ng_err *err)
 {
-	struct likeness l = {.key = b->key};
+	struct likeness l = {.key = b->key, .newest = newest};
 
 	if (!b->key || b->r->fresh)
 		return 0;
@@ -361,7 +365,7 @@ static int make(struct build *b, const char *newest, struct store_made *out, str
 	if (rc == 0)
 		rc = find_key(b, err);
 	if (rc == 0)
-		rc = find_like(b, err);
+		rc = find_like(b, newest, err);
 	if (rc < 0)
 		return rc;
 	out->from = mem_strdup(b->base ? b->base : b->r->from);

@@ -135,8 +135,11 @@ int stage_thing(const struct stage *st, struct thing *out, struct ng_err *err)
 
 static void forget(struct stage *st)
 {
-	if (st->dir >= 0)
+	/* A child that closes something of its own for us may have it too, for a moment. */
+	if (st->dir >= 0) {
+		flock(st->dir, LOCK_UN);
 		close(st->dir);
+	}
 	if (st->partial >= 0)
 		close(st->partial);
 	free(st->name);
