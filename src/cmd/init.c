@@ -11,6 +11,7 @@
 #include "conf/files.h"
 #include "conf/rcconf.h"
 #include "net/range.h"
+#include "store/store.h"
 #include "sys/rtnl.h"
 
 #define SHOWN 8 /* networks that are listed; the others are counted */
@@ -329,17 +330,42 @@ static bool open_host(struct init *k)
 	return false;
 }
 
+/* What new trees are to be kept as. */
+static bool choose_store(const struct init *k, const char *how)
+{
+	autodone(store_done) struct store store = {0};
+	struct ng_err err = {0};
+
+	if (k->only_print) {
+		printf("store:    would be %s\n", how);
+		return true;
+	}
+	if (store_open(&store, cmd_root, &err) == 0 && store_choose(&store, how, &err) == 0) {
+		printf("store:    %s\n", how);
+		return true;
+	}
+	warn_msg("--store: %s", err.text);
+	return false;
+}
+
 static int init_run(int argc, char **argv)
 {
+	static const struct option longs[] = {{"store", required_argument, NULL, 's'}, {0}};
 	autodone(init_done) struct init k = {.state = {.dir = -1}};
+	const char *store = NULL;
 
-	for (int opt = 0; (opt = getopt(argc, argv, "+n")) != -1;) {
-		if (opt != 'n')
+	for (int opt = 0; (opt = getopt_long(argc, argv, "+n", longs, NULL)) != -1;) {
+		if (opt == 's')
+			store = optarg;
+		else if (opt == 'n')
+			k.only_print = true;
+		else
 			return usage(&cmd_init);
-		k.only_print = true;
 	}
 	if (optind != argc)
 		return usage(&cmd_init);
+	if (store && !choose_store(&k, store))
+		return 1;
 	if (!open_host(&k))
 		return 1;
 	print_outside(&k);
@@ -355,12 +381,14 @@ static int init_run(int argc, char **argv)
 const struct cmd cmd_init = {
     .name = "init",
     .run = init_run,
-    .args = "[-n]",
+    .args = "[-n] [--store zfs[:DATASET] | btrfs | overlay | dir]",
     .summary = "writes the first files, made to fit this host",
     .help =
 	"Looks at the host's interfaces, addresses and routes, chooses a private network for\n"
 	"jails that nothing else uses, and writes /etc/rc.conf and /etc/jail.conf, with comments.\n"
 	"A file that is there stays as it is; what it lacks is told.\n"
 	"\n"
-	"  -n  only tell\n",
+	"  -n       only tell\n"
+	"  --store  what trees of jails are to be kept as (newgate-store(8)); else the file\n"
+	"           systems decide\n",
 };

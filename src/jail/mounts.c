@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 #include "base/mem.h"
 #include "net/net.h"
+#include "store/backend.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
 #include "sys/path.h"
@@ -72,13 +73,18 @@ static int clone_mapped(struct mounts *m, const char *path, bool recursive, unsi
 
 static int no_idmap(struct ng_err *err, int rc, const char *path)
 {
+	autoclose int fd = open(path, O_PATH | O_CLOEXEC);
+	char fs[64] = "a file system";
+
 	if (err->code)
 		return -err->code;
+	if (fd >= 0)
+		backend_fs_name(fd, fs, sizeof(fs));
 	return err_sys(
 	    err, rc,
-	    "%s: its file system cannot map owners to the jail's (idmapped mounts); put it on "
-	    "ext4, xfs, btrfs or, from Linux 6.3, tmpfs",
-	    path);
+	    "%s: it is on %s, which cannot map owners to the jail's (idmapped mounts); put "
+	    "it on ext4, xfs, btrfs, ZFS of OpenZFS 2.2 or, from Linux 6.3, tmpfs",
+	    path, fs);
 }
 
 static int prepare_root(struct mounts *m, int userns, struct ng_err *err)

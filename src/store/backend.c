@@ -10,7 +10,8 @@
 #include "sys/mount.h"
 #include "sys/ns.h"
 
-static const struct store_backend *const backends[] = {&backend_overlay, &backend_dir};
+static const struct store_backend *const backends[] = {&backend_zfs, &backend_btrfs,
+						       &backend_overlay, &backend_dir};
 
 const struct store_backend *backend_find(const char *name)
 {
@@ -29,16 +30,39 @@ static int adopt(const struct store_backend *b, const struct source *src, struct
 	return b->plan ? b->plan(src, t, err) : 0;
 }
 
+/* The one that the store was told to use. */
+static int choose_wanted(const struct store_backend *b, const struct source *src, struct thing *t,
+			 struct ng_err *err)
+{
+	t->wanted = true;
+	/* An overlay is always one over something; what is complete lies below it as files. */
+	if (b == &backend_overlay && (!src || src->root < 0 || src->full))
+		b = &backend_dir;
+	int rc = b->suits(src, t, err);
+	if (rc == 0)
+		rc = err_prefix(err, "the store is to use %s", b->name);
+	return rc < 0 ? rc : adopt(b, src, t, err);
+}
+
 int backend_choose(const struct source *src, struct thing *t, struct ng_err *err)
 {
+	autodone(entry_done) struct entry told = {0};
+
 	if (src && src->jail && src->backend && !src->full)
 		return adopt(src->backend, src, t, err);
+	int rc = store_told(t->s, &told, err);
+	if (rc < 0)
+		return rc;
+	if (told.backend)
+		return choose_wanted(backend_find(told.backend), src, t, err);
 	for (size_t i = 0; i < ARRAY_SIZE(backends); i++) {
-		int rc = backends[i]->suits(src, t, err);
+		rc = backends[i]->suits(src, t, err);
 		if (rc < 0)
 			return rc;
-		if (rc > 0)
+		if (rc > 0) {
+			*err = (struct ng_err){0};
 			return adopt(backends[i], src, t, err);
+		}
 	}
 	return -err->code; /* the last one's reason */
 }
@@ -82,7 +106,7 @@ int thing_open(const struct store *s, enum store_kind kind, const char *name, st
 
 /* The name of the file system that holds `fd`, by its mount in /proc/self/mountinfo: "ID PARENT
  * MAJ:MIN ROOT POINT OPTIONS [FIELDS] - TYPE SOURCE SUPER". */
-static void fs_name(int fd, char *out, size_t size)
+void backend_fs_name(int fd, char *out, size_t size)
 {
 	struct statx st;
 	autofree char *text = NULL;
@@ -120,12 +144,12 @@ int backend_check_idmap(int dir, const char *what, struct ng_err *err)
 	autoclose int mnt = backend_mapped(dir, userns);
 	if (mnt >= 0)
 		return 0;
-	fs_name(dir, fs, sizeof(fs));
+	backend_fs_name(dir, fs, sizeof(fs));
 	if (mnt == -EINVAL || mnt == -EOPNOTSUPP || mnt == -EPERM)
 		return err_set(
 		    err, EOPNOTSUPP,
 		    "%s is on %s, which cannot map owners on this kernel (idmapped mounts): "
-		    "keep jails on ext4, xfs or btrfs",
+		    "keep jails on ext4, xfs, btrfs or ZFS (OpenZFS 2.2 and later)",
 		    what, fs);
 	return err_sys(err, mnt, "mapping the owners of %s (%s)", what, fs);
 }

@@ -20,6 +20,7 @@ struct thing {
 	int dir;
 	struct entry e;
 	const struct store_backend *b; /* NULL: an entry of no backend known here */
+	bool wanted; /* while one is being chosen: this backend was asked for by name */
 };
 #define THING_NONE ((struct thing){.dir = -1})
 /* Opens a finished one. -ENOENT, without a text: there is none, or what there is lacks its tree. */
@@ -59,6 +60,8 @@ void source_done(struct source *src);
 
 struct store_backend {
 	const char *name;
+	bool copies; /* a snapshot is a copy of files */
+	bool mounts; /* a tree is a file system of its own, mounted at its place */
 
 	/* --- making; src NULL: an empty tree --- */
 
@@ -89,22 +92,59 @@ struct store_backend {
 	/* 0: none. -EOPNOTSUPP with the reason where it cannot be bounded here. */
 	int (*quota)(const struct thing *t, uint64_t bytes, struct ng_err *err);
 
+	/* The tree of a jail goes to another path. NULL: as a folder is renamed. */
+	int (*move)(const struct thing *t, const char *path, struct ng_err *err);
+
+	/* --- snapshots; `folder`: STORE/jails/JAIL/snapshots/NAME, or what becomes it --- */
+
+	/* Keeps the tree as it is now, below the folder or under the snapshot's name. */
+	int (*snapshot)(const struct thing *t, const char *name, int folder, struct ng_err *err);
+	/* What was kept goes. What is not there is no fault. May be NULL. */
+	int (*forget)(const struct thing *t, const char *name, int folder, struct ng_err *err);
+	/* The tree becomes what it was then, and the entry what t->e says now: as one step, or so
+	 * that `mend` completes it. `later`: snapshots that were taken since may go for it. */
+	int (*restore)(struct thing *t, const char *name, int folder, bool later,
+		       struct ng_err *err);
+	/* Bytes that would be free without it. */
+	int (*snapshot_size)(const struct thing *t, const char *name, int folder, uint64_t *bytes,
+			     struct ng_err *err);
+	/* Completes, or takes back, what a killed run left of the tree. May be NULL. */
+	int (*mend)(struct thing *t, struct ng_err *err);
+
 	/* --- removing --- */
 
-	/* The tree leaves its place before the folder leaves its own. */
+	/* The tree leaves its place before the folder leaves its own. Refuses (-EBUSY) what others
+	 * need. */
 	int (*displace)(const struct thing *t, struct ng_err *err);
 	/* t is a stage that goes: what belongs to it and is not simply files in its folder. What is
 	 * not there any more is no fault. May be NULL. */
 	int (*drop)(const struct thing *t, struct ng_err *err);
 };
-extern const struct store_backend backend_overlay, backend_dir;
+extern const struct store_backend backend_zfs, backend_btrfs, backend_overlay, backend_dir;
 const struct store_backend *backend_find(const char *name); /* NULL: unknown */
-/* Sets t->b and t->e.backend, and completes the entry. */
+/* What `newgate init --store` said: backend and volume, NULL where it said nothing. */
+int store_told(const struct store *s, struct entry *out, struct ng_err *err) MUST_CHECK;
+/* Sets t->b and t->e.backend, and completes the entry: what keeps the jail that is cloned, else what
+ * the store was told to use (store_choose), else the first that suits. */
 int backend_choose(const struct source *src, struct thing *t, struct ng_err *err) MUST_CHECK;
+
+/* The folder of a snapshot. -ENOENT, with a text that names those there are. */
+int snapshot_open(const struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;
+/* Makes t->e what the entry said of the template when the snapshot was taken. Where the jail is and
+ * what keeps it has stayed. */
+int snapshot_origin(struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;
+/* It is one that goes, from now on, whoever removes it. -ENOENT is no fault. */
+int snapshot_hide(const struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;
+/* Does a snapshot of this jail stand on one of those templates? */
+struct strv;
+bool snapshot_needs(const struct store *s, const char *jail, const struct strv *templates);
+#define SNAPSHOT_META "meta" /* there: what the jail's entry said then */
 
 /* Can trees below this directory be mounted with mapped owners? 0, or -errno with the file system
  * named and the remedy told. `what` is the path for the message. */
 int backend_check_idmap(int dir, const char *what, struct ng_err *err) MUST_CHECK;
+/* The name of the file system that holds `fd`: "ext4". */
+void backend_fs_name(int fd, char *out, size_t size);
 /* A detached copy of the mount of a directory with owners mapped; any range does for a trial. */
 #define PROBE_BASE 0x40000000u
 #define PROBE_COUNT 65536u

@@ -7,9 +7,9 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "store/backend.h"
-#include "store/copy.h"
 #include "store/identity.h"
 #include "store/key.h"
+#include "store/measure.h"
 #include "store/stage.h"
 #include "store/tools.h"
 #include "store/version.h"
@@ -188,7 +188,7 @@ static int finish(struct build *b, int tree, int layer, struct ng_err *err)
 		rc = write_beside(t->dir, SCRIPT, b->r->script, err);
 	if (rc < 0)
 		return rc;
-	rc = copy_size(tree, &t->e.bytes);
+	rc = measure_tree(tree, &t->e.bytes, NULL);
 	if (rc == 0)
 		rc = entry_write(t->dir, store_kind_file(STORE_TEMPLATES), &t->e);
 	/* The name must not reach the disk before what it names. */

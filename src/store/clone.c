@@ -213,8 +213,7 @@ static int check_unmounted(const char *path, struct ng_err *err)
 	return 0;
 }
 
-static int destroy_thing(struct store *s, const char *path, const struct thing *t,
-			 struct ng_err *err)
+static int destroy_thing(struct store *s, const char *path, struct thing *t, struct ng_err *err)
 {
 	autodone(stage_done) struct stage st = STAGE_NONE;
 	autofree char *own = NULL;
@@ -226,11 +225,13 @@ static int destroy_thing(struct store *s, const char *path, const struct thing *
 		    t->e.path, path);
 	if (asprintf(&own, "%s/jails/%s", s->dir, t->name) < 0)
 		return err_sys(err, ENOMEM, "path");
-	int rc = check_unmounted(t->e.path, err);
+	int rc = t->b->mounts ? 0 : check_unmounted(t->e.path, err);
 	if (rc == 0)
 		rc = check_unmounted(own, err);
 	if (rc == 0)
 		rc = stage_begin(s, STORE_JAILS, t->name, &st, err);
+	if (rc == 0 && t->b->mend)
+		rc = t->b->mend(t, err);
 	if (rc == 0)
 		rc = t->b->displace(t, err);
 	if (rc < 0)

@@ -84,6 +84,8 @@ bool copy_wants_xattr(const char *name, unsigned flags)
 {
 	if (str_prefix(name, "user.overlay.") || str_prefix(name, "trusted.overlay."))
 		return flags & COPY_UPPER;
+	if (str_prefix(name, "trusted.newgate."))
+		return false;
 	return str_prefix(name, "user.") || str_prefix(name, "trusted.") ||
 	       str_prefix(name, "system.posix_acl_") || str_eq(name, "security.capability");
 }
@@ -368,38 +370,4 @@ int copy_dir_attributes(int src, int dst, unsigned flags, struct ng_err *err)
 	if (rc == 0)
 		rc = copy_attributes(&c, src, dst, &st);
 	return rc < 0 ? fail(&c, rc) : 0;
-}
-
-static int add_size(int dir, const char *name, uint64_t mount, uint64_t *bytes)
-{
-	struct statx st;
-	int rc = look(dir, name, &st);
-
-	if (rc < 0)
-		return rc;
-	if (st.stx_mnt_id != mount)
-		return 0;
-	if (!S_ISDIR(st.stx_mode)) {
-		*bytes += st.stx_blocks * 512 / (st.stx_nlink > 0 ? st.stx_nlink : 1);
-		return 0;
-	}
-	autoclose int sub =
-	    openat(dir, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	autodone(strv_done) struct strv names = {0};
-	if (sub < 0)
-		return -errno;
-	*bytes += st.stx_blocks * 512;
-	rc = copy_names(sub, &names);
-	for (size_t i = 0; rc == 0 && i < names.n; i++)
-		rc = add_size(sub, names.v[i], mount, bytes);
-	return rc;
-}
-
-int copy_size(int dir, uint64_t *bytes)
-{
-	struct statx st;
-	int rc = look(dir, "", &st);
-
-	*bytes = 0;
-	return rc < 0 ? rc : add_size(dir, "", st.stx_mnt_id, bytes);
 }

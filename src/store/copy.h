@@ -34,7 +34,4 @@ int copy_names(int dir, struct strv *names) MUST_CHECK;
 /* The directory src's own attributes for the directory dst. */
 int copy_dir_attributes(int src, int dst, unsigned flags, struct ng_err *err) MUST_CHECK;
 
-/* Bytes on disk of everything in the tree; a file with several names counts once. */
-int copy_size(int dir, uint64_t *bytes) MUST_CHECK;
-
 #endif

@@ -7,6 +7,7 @@
 #include "base/mem.h"
 #include "store/changes.h"
 #include "store/copy.h"
+#include "store/measure.h"
 #include "store/stream.h"
 #include "store/unpack.h"
 #include "store/walk.h"
@@ -251,7 +252,7 @@ static int export_tree(struct exporting *x, int fd)
 	x->m = stream_load(x->err);
 	if (!x->m)
 		return -x->err->code;
-	int rc = x->old < 0 ? copy_size(x->root, &x->info.bytes)
+	int rc = x->old < 0 ? measure_tree(x->root, &x->info.bytes, NULL)
 			    : changes_find(x->m, x->old, x->root, &x->changes, x->err);
 	if (rc < 0)
 		return x->err->code ? rc : err_sys(x->err, rc, "measuring it");

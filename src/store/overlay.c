@@ -15,6 +15,8 @@
 #include "base/str.h"
 #include "store/backend.h"
 #include "store/copy.h"
+#include "store/measure.h"
+#include "store/plain.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
@@ -238,12 +240,22 @@ static int overlay_layout(const struct thing *t, struct store_layout *out, struc
 static int overlay_view(const struct thing *t, const char *snap, struct store_view *out,
 			struct ng_err *err)
 {
-	if (snap)
-		return err_set(err, ENOENT, "it has no snapshot %s", snap);
-	autoclose int own = open_upper(t, err);
-	if (own < 0)
-		return own;
-	out->root = layers_view(t->s, t->e.lower, own, err);
+	autodone(entry_done) struct entry then = {0};
+
+	if (!snap) {
+		autoclose int own = open_upper(t, err);
+		out->root = own < 0 ? own : layers_view(t->s, t->e.lower, own, err);
+		return out->root < 0 ? out->root : 0;
+	}
+	autoclose int folder = snapshot_open(t, snap, err);
+	if (folder < 0)
+		return folder;
+	autoclose int own = plain_open_dir(folder, "root", err);
+	int rc = own < 0 ? own : entry_read(folder, SNAPSHOT_META, &then);
+	if (rc < 0)
+		return err->code ? rc : err_sys(err, rc, SNAPSHOT_META);
+	/* It may have stood on another template than now. */
+	out->root = layers_view(t->s, then.lower, own, err);
 	return out->root < 0 ? out->root : 0;
 }
 
@@ -254,16 +266,79 @@ static int overlay_usage(const struct thing *t, struct store_usage *out, struct 
 
 	if (own < 0)
 		return own;
-	int rc = copy_size(own, &out->own);
+	int rc = measure_tree(own, &out->own, &out->shared);
 	if (rc == 0)
 		rc = layers_of(t->s, t->e.lower, &lower, err);
 	for (size_t i = 0; rc == 0 && i < lower.n; i++) {
 		autoclose int fd = open(lower.v[i], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		uint64_t bytes = 0;
-		rc = fd < 0 ? -errno : copy_size(fd, &bytes);
+		rc = fd < 0 ? -errno : measure_tree(fd, &bytes, NULL);
 		out->shared += bytes;
 	}
 	return rc < 0 && !err->code ? err_sys(err, rc, "measuring it") : rc;
+}
+
+static int overlay_snapshot(const struct thing *t, const char *name, int folder, struct ng_err *err)
+{
+	autoclose int from = open_upper(t, err);
+	autoclose int to = from < 0 ? from : make_dir(folder, "root", 0700);
+
+	(void)name;
+	if (to < 0)
+		return err->code ? to : err_sys(err, to, "making a folder");
+	return copy_tree(from, to, COPY_UPPER, -1, err);
+}
+
+static int overlay_snapshot_size(const struct thing *t, const char *name, int folder,
+				 uint64_t *bytes, struct ng_err *err)
+{
+	uint64_t shared;
+	autoclose int root = plain_open_dir(folder, "root", err);
+
+	(void)t;
+	if (root < 0)
+		return root;
+	int rc = measure_tree(root, bytes, &shared);
+	return rc < 0 ? err_sys(err, rc, "measuring snapshot %s", name) : 0;
+}
+
+/* The entry names the upper layer, so replacing the entry is the one step that switches to the copy
+ * and to the template that it stood on. There are two names for taking turns. */
+static const char *const uppers[] = {"upper", "upper2"};
+
+static int overlay_mend(struct thing *t, struct ng_err *err)
+{
+	for (size_t i = 0; i < ARRAY_SIZE(uppers); i++) {
+		if (str_eq(uppers[i], upper_of(t)))
+			continue;
+		int rc = path_remove_tree(t->dir, uppers[i]);
+		if (rc < 0 && rc != -ENOENT)
+			return err_sys(err, rc, "removing %s", uppers[i]);
+	}
+	return 0;
+}
+
+static int overlay_restore(struct thing *t, const char *name, int folder, bool later,
+			   struct ng_err *err)
+{
+	const char *next = uppers[str_eq(upper_of(t), uppers[0])];
+	autoclose int from = plain_open_dir(folder, "root", err);
+	autoclose int to = from < 0 ? from : make_dir(t->dir, next, 0700);
+
+	(void)name;
+	(void)later;
+	if (to < 0)
+		return err->code ? to : err_sys(err, to, "making %s", next);
+	int rc = copy_tree(from, to, COPY_UPPER, -1, err);
+	if (rc < 0)
+		return rc;
+	/* The name must not reach the disk before what it names. */
+	if (syncfs(to) < 0)
+		return err_sys(err, errno, "writing to disk");
+	free(t->e.upper);
+	t->e.upper = mem_strdup(next);
+	rc = entry_replace(t->dir, store_kind_file(t->kind), &t->e);
+	return rc < 0 ? err_sys(err, rc, "writing its entry") : overlay_mend(t, err);
 }
 
 /* The folder at the path never held anything of the jail's: it goes if it is empty. */
@@ -276,6 +351,7 @@ static int overlay_displace(const struct thing *t, struct ng_err *err)
 
 const struct store_backend backend_overlay = {
     .name = "overlay",
+    .copies = true,
     .suits = overlay_suits,
     .plan = overlay_plan,
     .fill = overlay_fill,
@@ -284,5 +360,9 @@ const struct store_backend backend_overlay = {
     .layout = overlay_layout,
     .view = overlay_view,
     .usage = overlay_usage,
+    .snapshot = overlay_snapshot,
+    .snapshot_size = overlay_snapshot_size,
+    .restore = overlay_restore,
+    .mend = overlay_mend,
     .displace = overlay_displace,
 };

@@ -6,7 +6,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
-#include "store/entry.h"
+#include "store/backend.h"
 #include "sys/path.h"
 
 static bool is_there(const char *path)
@@ -42,6 +42,17 @@ static int move_tree(const char *from, const char *to, struct ng_err *err)
 			       "jail out in jail.conf, or move the tree yourself",
 			       to, from);
 	return err_sys(err, errno, "renaming %s to %s", from, to);
+}
+
+/* As what keeps the jail's tree does it; one that is not of the store's is renamed. */
+static int move(const struct store *s, const char *jail, const char *from, const char *to,
+		struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
+	if (rc == 0 && t.b->move)
+		return t.b->move(&t, to, err);
+	return rc < 0 && rc != -ENOENT ? rc : move_tree(from, to, err);
 }
 
 static int write_origin(int dir, const struct entry *e, struct ng_err *err)
@@ -86,14 +97,14 @@ int store_rename(struct store *s, const char *from, const char *to, const char *
 	if (rc == 0 && moves && is_there(old_path) && is_there(new_path))
 		rc = err_set(err, EEXIST, "%s exists already: move it away", new_path);
 	if (rc == 0 && moves)
-		rc = move_tree(old_path, new_path, err);
+		rc = move(s, from, old_path, new_path, err);
 	if (rc < 0)
 		return rc;
 	rc = move_entry(s, from, to, new_path, err);
 	if (rc == 0)
 		return 0;
 	if (move_entry(s, to, from, old_path, &ignored) < 0 ||
-	    (moves && move_tree(new_path, old_path, &ignored) < 0))
+	    (moves && move(s, from, new_path, old_path, &ignored) < 0))
 		err_prefix(err, "half done (%s)", ignored.text);
 	return rc;
 }

@@ -9,6 +9,7 @@
 #include "store/backend.h"
 #include "store/copy.h"
 #include "store/entry.h"
+#include "store/zfs.h"
 
 int store_open(struct store *s, const char *root, struct ng_err *err)
 {
@@ -83,6 +84,28 @@ int store_each(const struct store *s, enum store_kind kind,
 			fn(arg, names.v[i], &e);
 	}
 	return rc;
+}
+
+static void add_name(void *arg, const char *name, struct entry *e)
+{
+	(void)e;
+	strv_add(arg, name);
+}
+
+static int compare_names(const void *a, const void *b)
+{
+	return strcmp(*(char *const *)a, *(char *const *)b);
+}
+
+int store_jails(const struct store *s, struct strv *out, struct ng_err *err)
+{
+	int rc = store_each(s, STORE_JAILS, add_name, out);
+
+	if (rc < 0)
+		return err_sys(err, rc, "%s/jails", s->dir);
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), compare_names);
+	return 0;
 }
 
 struct claim {
@@ -192,10 +215,37 @@ int store_view(const struct store *s, const char *jail, const char *snap, struct
 	return rc < 0 ? err_prefix(err, "jail %s", jail) : 0;
 }
 
+int store_view_origin(const struct store *s, const char *jail, struct store_view *out,
+		      struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE, origin = THING_NONE;
+
+	*out = STORE_VIEW_NONE;
+	int rc = open_jail(s, jail, &t, err);
+	if (rc < 0)
+		return rc;
+	const char *from = t.e.lower ? t.e.lower : t.e.from ? t.e.from : "";
+	rc = thing_open(s, STORE_TEMPLATES, from, &origin, err);
+	if (rc == -ENOENT && !err->code)
+		return err_set(err, ENOENT,
+			       "jail %s was made from %s, and there is no template of that name: "
+			       "name a snapshot (%s@NAME)",
+			       jail, from, jail);
+	if (rc == 0)
+		rc = origin.b->view(&origin, NULL, out, err);
+	return rc < 0 ? err_prefix(err, "template %s", from) : 0;
+}
+
 void store_view_done(struct store_view *v)
 {
+	struct ng_err ignored = {0};
+
 	macro_close(&v->root);
+	/* What stays is removed before the next snapshot of the jail. */
+	if (v->volume && zfs_destroy(v->volume, &ignored) == 0)
+		(void)!rmdir(v->at);
 	free(v->volume);
+	free(v->at);
 	*v = STORE_VIEW_NONE;
 }
 

@@ -31,6 +31,10 @@ struct store {
 /* Only names the folders; they are made when something is put there. */
 int store_open(struct store *s, const char *root, struct ng_err *err) MUST_CHECK;
 void store_done(struct store *s);
+/* What new trees are to be kept as: "zfs", "zfs:DATASET", "btrfs", "overlay", "dir"; trees that are
+ * there stay what they are. Refuses what this host cannot do, naming what is missing. Without it
+ * the file systems decide. */
+int store_choose(const struct store *s, const char *how, struct ng_err *err) MUST_CHECK;
 
 /* How to mount a jail's root. All strings owned by the layout. */
 struct store_layout {
@@ -76,19 +80,54 @@ struct store_jail {
 int store_find_jail(const struct store *s, const char *jail, struct store_jail *out,
 		    struct ng_err *err) MUST_CHECK;
 void store_jail_done(struct store_jail *j);
+/* The names of all jails that have a tree here, in their order. */
+struct strv;
+int store_jails(const struct store *s, struct strv *out, struct ng_err *err) MUST_CHECK;
 bool store_has_jail(const struct store *s, const char *jail);
 bool store_has_template(const struct store *s, const char *name); /* NAME[@VERSION] */
 
 /* A jail's complete tree, to be read: as it is (snap NULL; of a running jail it changes meanwhile),
  * or as a snapshot has it. -ENOENT. */
 struct store_view {
-	int root;     /* O_RDONLY | O_DIRECTORY */
-	char *volume; /* what was made for it and ends with it; or NULL */
+	int root;          /* O_RDONLY | O_DIRECTORY */
+	char *volume, *at; /* what was made for it and ends with it, mounted there; or NULL */
 };
 #define STORE_VIEW_NONE ((struct store_view){.root = -1})
 int store_view(const struct store *s, const char *jail, const char *snap, struct store_view *out,
 	       struct ng_err *err) MUST_CHECK;
+/* The template that the jail was cloned from, as it is. -ENOENT: it is not there any more. */
+int store_view_origin(const struct store *s, const char *jail, struct store_view *out,
+		      struct ng_err *err) MUST_CHECK;
 void store_view_done(struct store_view *v);
+
+/* Keeps a jail's tree as it is now. Of a jail that runs that is what a power cut would leave it, if
+ * the caller has frozen it: a copy (overlay, dir) takes a while. -EEXIST. */
+int store_snapshot(const struct store *s, const char *jail, const char *name,
+		   struct ng_err *err) MUST_CHECK;
+int store_snapshot_destroy(const struct store *s, const char *jail, const char *name,
+			   struct ng_err *err) MUST_CHECK;
+/* Makes the tree what it was when the snapshot was taken. Where that cannot be without losing later
+ * snapshots (zfs), they are destroyed if `later` is said, else it is refused (-EEXIST). The jail
+ * must not run. A run that is killed leaves the tree as it was or as it is to be. */
+int store_rollback(const struct store *s, const char *jail, const char *name, bool later,
+		   struct ng_err *err) MUST_CHECK;
+/* Can it be called so? Letters, digits and "_.:-", 1 to 100 of them, a letter or digit first. */
+int store_snapshot_check(const char *name, struct ng_err *err) MUST_CHECK;
+
+bool store_has_snapshot(const struct store *s, const char *jail, const char *name,
+			struct ng_err *err); /* told where not */
+/* Does a snapshot of this jail copy files, which takes a while, rather than ask the file system? */
+bool store_copies(const struct store *s, const char *jail);
+
+struct store_snapshot {
+	char *name; /* owned */
+	int64_t made;
+	uint64_t bytes; /* that would be free without it */
+};
+/* The oldest first. */
+int store_snapshots(const struct store *s, const char *jail, struct store_snapshot **out, size_t *n,
+		    struct ng_err *err) MUST_CHECK;
+void store_snapshots_free(struct store_snapshot *v, size_t n);
 
 /* What a jail's tree takes on disk, in bytes. */
 struct store_usage {

@@ -17,6 +17,7 @@ bool store_has_template(const struct store *s, const char *name)
 
 /* What cannot be without some versions, those versions themselves left out. */
 struct dependants {
+	const struct store *s;
 	const struct strv *version;
 	const char *what; /* "jail", "template" */
 	struct str names;
@@ -28,8 +29,10 @@ static void note_dependant(void *arg, const char *name, struct entry *e)
 	struct dependants *d = arg;
 	bool template = str_eq(d->what, "template");
 
-	if (!e->lower || !strv_has(d->version, e->lower) ||
-	    (template && strv_has(d->version, name)))
+	if (template && strv_has(d->version, name))
+		return;
+	if ((!e->lower || !strv_has(d->version, e->lower)) &&
+	    (template || !snapshot_needs(d->s, name, d->version)))
 		return;
 	d->n++;
 	str_addf(&d->names, "%s%s%s", d->n > 1 ? ", " : "", template ? "template " : "", name);
@@ -37,7 +40,7 @@ static void note_dependant(void *arg, const char *name, struct entry *e)
 
 static int check_unused(const struct store *s, const struct strv *version, struct ng_err *err)
 {
-	struct dependants d = {.version = version, .what = "jail"};
+	struct dependants d = {.s = s, .version = version, .what = "jail"};
 	int rc = store_each(s, STORE_JAILS, note_dependant, &d);
 
 	d.what = "template";
@@ -51,6 +54,18 @@ static int check_unused(const struct store *s, const struct strv *version, struc
 			       names, d.n > 1 ? "were" : "was", d.n > 1 ? "" : "s",
 			       d.n > 1 ? "them" : "that one");
 	return 0;
+}
+
+/* What keeps it may know of more that need it than the entries here do. */
+static int check_displaced(const struct stage *st, struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+	int rc = stage_thing(st, &t, err);
+
+	if (rc == 0 && entry_read(t.dir, store_kind_file(STORE_TEMPLATES), &t.e) < 0)
+		return 0;
+	t.b = backend_find(t.e.backend);
+	return rc == 0 && t.b ? t.b->displace(&t, err) : rc;
 }
 
 static int destroy(struct store *s, const char *name, struct ng_err *err)
@@ -69,6 +84,8 @@ static int destroy(struct store *s, const char *name, struct ng_err *err)
 		return err_sys(err, rc, "%s/templates/%s", s->dir, name);
 	strv_add(&alone, name);
 	rc = check_unused(s, &alone, err);
+	if (rc == 0)
+		rc = check_displaced(&st, err);
 	if (rc == 0)
 		return stage_drop(&st, err);
 	int back = stage_commit(&st);

@@ -123,20 +123,24 @@ int cgroup_kill(int cg)
 	return fd_put(cg, "cgroup.kill", "1");
 }
 
-static int parse_populated(const char *events)
+/* A line of cgroup.events, "populated 1": its value. */
+static int parse_event(const char *events, const char *key)
 {
-	const char *p = strstr(events, "populated ");
-	return p ? p[strlen("populated ")] == '1' : -EPROTO;
+	size_t len = strlen(key);
+	for (const char *p = events; *p; p += strcspn(p, "\n"), p += *p == '\n')
+		if (strncmp(p, key, len) == 0 && p[len] == ' ')
+			return p[len + 1] == '1';
+	return -EPROTO;
 }
 
 int cgroup_populated(int cg)
 {
 	char events[256];
 	ssize_t n = fd_get(cg, "cgroup.events", events, sizeof events);
-	return n < 0 ? (int)n : parse_populated(events);
+	return n < 0 ? (int)n : parse_event(events, "populated");
 }
 
-int cgroup_wait_empty(int cg, int ms)
+static int wait_event(int cg, const char *key, int wanted, int ms)
 {
 	autoclose int fd = openat(cg, "cgroup.events", O_RDONLY | O_CLOEXEC);
 	if (fd < 0)
@@ -147,9 +151,9 @@ int cgroup_wait_empty(int cg, int ms)
 		if (n < 0)
 			return -errno;
 		events[n] = '\0';
-		int populated = parse_populated(events);
-		if (populated <= 0)
-			return populated;
+		int is = parse_event(events, key);
+		if (is < 0 || is == wanted)
+			return is < 0 ? is : 0;
 		/* The kernel reports a change of what was read last. */
 		struct pollfd p = {.fd = fd, .events = POLLPRI};
 		int r = poll(&p, 1, ms);
@@ -158,6 +162,17 @@ int cgroup_wait_empty(int cg, int ms)
 		if (r < 0 && errno != EINTR)
 			return -errno;
 	}
+}
+
+int cgroup_wait_empty(int cg, int ms)
+{
+	return wait_event(cg, "populated", 0, ms);
+}
+
+int cgroup_freeze(int cg, bool still)
+{
+	int rc = fd_put(cg, "cgroup.freeze", still ? "1" : "0");
+	return rc < 0 ? rc : wait_event(cg, "frozen", still, 10000);
 }
 
 static void dir_done(DIR **d)

@@ -26,6 +26,8 @@ int cgroup_kill(int cg) MUST_CHECK;      /* cgroup.kill: everyone inside, at onc
 int cgroup_populated(int cg) MUST_CHECK; /* 1, 0, -errno */
 /* Waits until nobody is left inside, at most `ms` (-1: for ever). 0, -ETIMEDOUT, -errno. */
 int cgroup_wait_empty(int cg, int ms) MUST_CHECK;
+/* Everyone inside stands still, or goes on. Waits until that is so. */
+int cgroup_freeze(int cg, bool still) MUST_CHECK;
 /* What those inside use. Where the controller is missing, processes are counted and memory is the
  * sum of what they hold in memory, shared pages counted for each. 0 or -errno. */
 struct cgroup_usage {
