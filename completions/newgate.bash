@@ -146,7 +146,13 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_configured)"
 		fi
 		;;
-	init) _newgate_offer '-n' ;;
+	init)
+		if [[ $prev == --store ]]; then
+			_newgate_offer 'zfs btrfs overlay dir'
+		else
+			_newgate_offer '-n --store'
+		fi
+		;;
 	check)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-v --json'
@@ -229,6 +235,36 @@ _newgate_verb() {
 	import)
 		if ((cword == 1)); then
 			_newgate_files -f
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	snapshot)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--json'
+		elif ((cword == 1)); then
+			_newgate_offer "list destroy $(_newgate_configured)"
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	rollback)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-r -y'
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	diff)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '-q --json'
+		elif ((cword == 1)); then
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	df)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--json'
 		else
 			_newgate_offer "$(_newgate_configured)"
 		fi
