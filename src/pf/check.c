@@ -73,17 +73,8 @@ static bool check_filter(struct parser *p, struct written *w)
 
 	if (w->flags && r->flags_of && !asks_tcp(w))
 		return refuse(p, "flags only apply to tcp");
-	if ((w->user.n || w->group.n) && r->dir != PF_OUT)
-		return refuse(p, "user and group are known of packets that the host's own sockets "
-				 "send: say \"out\"");
 	if (has_type(&w->dst, PF_ADDR_URPF_FAILED))
 		return refuse(p, "\"urpf-failed\" is not permitted in a destination address");
-	if (r->dir == PF_OUT &&
-	    (has_type(&w->src, PF_ADDR_URPF_FAILED) || has_type(&w->src, PF_ADDR_NO_ROUTE) ||
-	     has_type(&w->dst, PF_ADDR_NO_ROUTE)))
-		diag_warn(p->d, p->start,
-			  "no-route and urpf-failed are asked where packets come in: "
-			  "in an \"out\" rule they match nothing");
 	if (r->allow_opts && r->action != PF_PASS)
 		return refuse(p, "allow-opts can only be specified for pass rules");
 	imply_state(p, w);

@@ -171,10 +171,10 @@ bool p_unexpected(struct parser *p, const char *what, const char *const *words, 
 	if (t->type == TOK_BAD || (t->type == TOK_EOF && p->tok->cut))
 		return false;
 	if (openbsd && *openbsd)
-		str_addf(&b, "\"%s\" is OpenBSD's; FreeBSD's pf has rules of their own for it: %s",
+		str_addf(&b, "\"%s\" is OpenBSD's way to say it; here it is a rule of its own: %s",
 			 t->text, openbsd);
 	else if (openbsd)
-		str_addf(&b, "\"%s\" is OpenBSD's; FreeBSD's pf has nothing like it", t->text);
+		str_addf(&b, "\"%s\" is OpenBSD's: nothing does it here", t->text);
 	else if (t->type == TOK_EOF)
 		str_addf(&b, "syntax error: the file ends where %s was expected", what);
 	else if (t->type == TOK_NEWLINE)

@@ -14,9 +14,14 @@
 #include "pf/nft.h"
 #include "pfhost.h"
 
+/* Files of this host are no part of a test: they are empty. */
 static int read_beside(void *arg UNUSED, const char *path, char **text, size_t *len)
 {
-	return *path == '/' ? -ENOENT : file_read(path, text, len);
+	if (*path != '/')
+		return file_read(path, text, len);
+	*text = mem_strdup("");
+	*len = 0;
+	return 0;
 }
 
 static void show(const struct diags *d)
