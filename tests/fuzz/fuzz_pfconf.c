@@ -8,18 +8,22 @@
 #include "pf/pf.h"
 #include "pfhost.h"
 
+#define AGAIN_MAX 20
+
 struct input {
 	const char *text;
 	size_t len;
+	unsigned again;
 };
 
-/* "again" is the text itself: of what includes and loads itself. Nothing is read from the disk. */
+/* "again" is the text itself, some times: of what includes and loads itself. Nothing is read from
+ * the disk. */
 static int read_text(void *arg, const char *path, char **text, size_t *len)
 {
-	const struct input *in = arg;
+	struct input *in = arg;
 	static const char list[] = "10.0.0.0/8 ! 10.1.0.0/16 # list\n2001:db8::/32\n";
 
-	if (str_eq(path, "again")) {
+	if (str_eq(path, "again") && in->again++ < AGAIN_MAX) {
 		*text = mem_alloc(in->len + 1);
 		memcpy(*text, in->text, in->len);
 		*len = in->len;
@@ -110,7 +114,7 @@ static void means_the_same(const struct pf *pf, const struct pf_reader *r,
 
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
-	struct input in = {(const char *)data, size};
+	struct input in = {(const char *)data, size, 0};
 	struct pf_reader r = {.read = read_text, .arg = &in, .host = pfhost()};
 	struct pf pf = {0};
 	autodone(diags_done) struct diags d = {0};
