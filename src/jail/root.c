@@ -114,7 +114,7 @@ static int proc(struct mounts *m, int root, struct ng_err *err)
 	static const char *const files[] = {"kcore", "keys", "timer_list", "sched_debug",
 					    "latency_stats"};
 	static const char *const folders[] = {"acpi", "asound", "scsi"};
-	static const char *const frozen[] = {"bus", "fs", "irq", "sysrq-trigger"};
+	static const char *const frozen[] = {"bus", "fs", "irq", "pressure", "sysrq-trigger"};
 	autoclose int place = open_place(root, "proc", err);
 	if (place < 0)
 		return place;

@@ -3,6 +3,7 @@
 #include "attack.h"
 
 #include <errno.h>
+#include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <stdint.h>
@@ -58,6 +59,28 @@ static void crowded(char **argv)
 	forever();
 }
 
+/* With as many descriptors as fit: whoever takes them is soon out of them. */
+static void send_files(int s, size_t len)
+{
+	union {
+		struct cmsghdr head;
+		char space[CMSG_SPACE(253 * sizeof(int))];
+	} control = {.head = {.cmsg_len = CMSG_LEN(253 * sizeof(int)),
+			      .cmsg_level = SOL_SOCKET,
+			      .cmsg_type = SCM_RIGHTS}};
+	struct iovec v = {packet, len};
+	struct msghdr m = {.msg_iov = &v,
+			   .msg_iovlen = 1,
+			   .msg_control = &control,
+			   .msg_controllen = sizeof(control)};
+	int fd = open("/", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	for (size_t i = 0; i < 253; i++)
+		memcpy(CMSG_DATA(&control.head) + i * sizeof(fd), &fd, sizeof(fd));
+	for (int i = 0; i < 20; i++)
+		sendmsg(s, &m, MSG_NOSIGNAL | MSG_DONTWAIT);
+	close(fd);
+}
+
 static void answer(int s, const char *how)
 {
 	static const int types[] = {0, 1, 64, 65, 66, 67, 68, 69, -1};
@@ -80,6 +103,11 @@ static void answer(int s, const char *how)
 		head[3] = 1;
 		head[4] = 0xffffffff;
 		len = 4096;
+	} else if (strcmp(how, "files") == 0) {
+		head[0] = 64;
+		head[1] = head[2] = 0;
+		send_files(s, 12);
+		return;
 	} else { /* well-formed, of any type, of any length */
 		head[0] = (uint32_t)types[rand() % 9];
 		head[1] = 0;

@@ -44,10 +44,20 @@ def test_more_shared_memory_where_it_is_asked_for(vps):
     assert attack(jail, "fill", "/dev/shm", memory() // 8).won
 
 
-def test_scratch_space_is_not_to_be_written(jail):
-    for place in ("/proc/acpi", "/sys/firmware"):
-        if jail.run("ls", "-d", place, status=None).returncode == 0:
-            assert jail.run("touch", f"{place}/x", status=None).returncode != 0
+@pytest.mark.parametrize("more", [(), ("allow.mount", "allow.mount.tmpfs", "enforce_statfs = 1")], ids=["", "mount"])
+def test_scratch_space_is_not_to_be_written(vps, more):
+    """What lies over entries of /proc and /sys is a piece of newgate's own tmpfs; /etc/hosts is in /run."""
+    jail = start(vps, "evil", *more)
+    places = [p for p in ("/proc/acpi", "/proc/scsi", "/sys/firmware")
+              if jail.run("ls", "-d", p, status=None).returncode == 0]
+    assert places
+    for place in places:
+        assert jail.run("touch", f"{place}/x", status=None).returncode != 0
+        jail.run("mount", "-o", "remount,bind,rw", place, status=None)
+        assert jail.run("touch", f"{place}/x", status=None).returncode != 0
+    jail.run("/bin/sh", "-c", "echo x >> /etc/hosts", status=1)
+    vps.run("unshare", "-m", "sh", "-ec", "mount -t tmpfs t /mnt; mkdir /mnt/empty; mount --bind /mnt/empty /sys/firmware; "
+                                          "touch /sys/firmware/x")
 
 
 def root_can_watch():

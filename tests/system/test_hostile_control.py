@@ -30,7 +30,7 @@ def command(world, *argv):
     return got
 
 
-HOW = [["silent"], ["crowded"], *(["liar", how] for how in ("noise", "huge", "status", "types"))]
+HOW = [["silent"], ["crowded"], *(["liar", how] for how in ("noise", "huge", "status", "types", "files"))]
 
 
 @pytest.mark.parametrize("how", HOW, ids=" ".join)

@@ -91,6 +91,32 @@ def test_shared_files_are_mounted_in_the_jail_alone(vps, root, name, to):
     assert vps.read("/canary") == "host\n"
     assert file not in vps.run("cat", "/proc/self/mountinfo").stdout
     assert "host\n" not in vps.run("jexec", "evil", "cat", f"/etc/{name}", status=None).stdout.splitlines()
+    if "root" in to and not to.startswith("/proc"):
+        # A link that leads to nothing inside was replaced. mount(8) covers what it leads to outside.
+        link(root / "etc" / name, to.format(root=vps.root))
+        vps.run("unshare", "-m", "sh", "-ec", f"mount --bind /dev/null {root}/etc/{name}; test ! -s {file}")
+
+
+@pytest.mark.parametrize("part", ["mnt", "mnt/in"])
+def test_a_mount_point_leads_nowhere_else(vps, root, part):
+    """Of mount and mount.fstab: what is mounted would cover what the link leads to."""
+    vps.write("/srv/data/file", "the host's\n")
+    host = vps.path("/host")
+    (host / "in").mkdir(parents=True)
+    (root / "mnt/in").mkdir(parents=True)
+    line = f"/srv/data {EVIL}/mnt/in nullfs rw"
+    vps.write("/etc/fstab.evil", line + " 0 0\n")
+    for how in (f'mount = "{line}";', 'mount.fstab = "/etc/fstab.evil";'):
+        write_conf(vps, evil_conf(how))
+        vps.run("jail", "-c", "evil")
+        assert vps.run("jexec", "evil", "cat", "/mnt/in/file").stdout == "the host's\n"
+        vps.run("jail", "-r", "evil")
+    subprocess.run(["rm", "-rf", root / part], check=True)
+    link(root / part, host if part == "mnt" else host / "in")
+    for how in (f'mount = "{line}";', 'mount.fstab = "/etc/fstab.evil";'):
+        write_conf(vps, evil_conf(how))
+        assert "symbolic link" in vps.run("jail", "-c", "evil", status=1).stderr
+    vps.run("unshare", "-m", "sh", "-ec", f"mount --bind {vps.path('/srv/data')} {root}/mnt/in; test -e {host}/in/file")
 
 
 def test_a_shared_folder_turned_into_a_link_is_not_mounted(vps, root):
@@ -156,7 +182,7 @@ def user_of(vps, *argv, status=None):
 
 
 @pytest.mark.parametrize("name", ["passwd", "group"])
-@pytest.mark.parametrize("to", ["{root}/etc/passwd", "../../../../../../{root}/etc/passwd", "/proc/self/root/etc/passwd"])
+@pytest.mark.parametrize("to", ["{root}/etc/passwd", "../../../../../../../../{root}/etc/passwd", "/proc/self/root/etc/passwd"])
 def test_users_are_looked_up_in_the_jail(vps, root, name, to):
     vps.write("/etc/passwd", "hostly:x:7:7::/:/bin/sh\n")
     write_conf(vps, evil_conf())
@@ -164,6 +190,8 @@ def test_users_are_looked_up_in_the_jail(vps, root, name, to):
     link(root / "etc" / name, to.format(root=vps.root))
     got = user_of(vps, "-U", "hostly")
     assert got.returncode == 1 and "in" not in got.stdout.split()
+    if name == "passwd" and not to.startswith("/proc"):
+        assert "hostly" in vps.run("cat", root / "etc" / name).stdout  # who opens it by its name
 
 
 RUBBISH = {
@@ -233,6 +261,9 @@ def test_a_clone_of_a_hostile_jail_writes_into_the_clone(vps):
         vps.run("newgate", "clone", "evil", f"copy{way}", status=None)
         for name in ("machine-id", "hostname", "ssh/ssh_host_rsa_key"):
             assert (host / name).read_text() == "host\n", (way, name)
+        vps.run("sh", "-c", f"echo evil > {upper}/etc/hostname")
+        assert (host / "hostname").read_text() == "evil\n"
+        (host / "hostname").write_text("host\n")
 
 
 def test_a_hostile_tree_is_removed_and_nothing_else(vps):
@@ -253,3 +284,4 @@ def test_a_name_that_the_jail_gives_itself_is_not_shown(vps, root):
     vps.run("jexec", "evil", "/bin/sh", "-c", "hostname \"$(printf 'evil\\033]0;owned\\a')\"")
     for argv in (["jls"], ["jls", "-v"], ["jls", "-n"], ["jls", "--libxo", "json"], ["newgate", "status"]):
         assert not re.search(r"[\x00-\x08\x0b-\x1f\x7f]", vps.run(*argv).stdout), argv
+    assert "\033]0;owned" in vps.run("jexec", "evil", "hostname").stdout

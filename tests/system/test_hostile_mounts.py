@@ -68,3 +68,9 @@ def test_a_mount_does_not_travel_to_the_host(vps, jail):
     before = vps.run("cat", "/proc/self/mountinfo").stdout
     jail.run("/bin/sh", "-c", "mount -t tmpfs evil /ro; mount -t tmpfs evil /tmp", status=None)
     assert vps.run("cat", "/proc/self/mountinfo").stdout == before
+    # Of a tree that is shared with the host, as systemd has all of them.
+    tree = vps.path("/var/jails/evil")
+    vps.run("sh", "-ec", f"mount --bind {tree} {tree}; mount --make-shared {tree}; "
+                         f"unshare -m --propagation unchanged mount -t tmpfs evil {tree}/tmp")
+    assert f"{tree}/tmp" in vps.run("cat", "/proc/self/mountinfo").stdout
+    vps.run("umount", f"{tree}/tmp", tree)

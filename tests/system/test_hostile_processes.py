@@ -39,6 +39,10 @@ def test_pid_1_is_not_traced(vps, jail):
 def test_pid_1_does_not_hear_what_it_did_not_ask_for(vps, jail):
     jail.run("/bin/sh", "-c", "kill -9 1; kill -STOP 1; kill -SEGV 1; kill -QUIT 1")
     assert jail.run("/bin/echo", "there").stdout == "there\n"
+    vps.run("kill", "-QUIT", str(jail.pid))  # blocked
+    assert jail.run("/bin/echo", "there").stdout == "there\n"
+    vps.run("kill", "-9", str(jail.pid))  # from outside nothing protects it
+    assert jail.run("/bin/echo", "there", status=1)
 
 
 SECRET = "kEpTfRoMjAiLs"
