@@ -269,6 +269,17 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_configured)"
 		fi
 		;;
+	host)
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact'
+		elif ((cword == 1)); then
+			_newgate_offer 'init diff apply domain user alias site'
+		elif ((cword == 2)) && [[ $prev == user ]]; then
+			_newgate_offer 'add passwd quota remove list'
+		elif ((cword == 2)); then
+			_newgate_offer 'add remove list'
+		fi
+		;;
 	rename)
 		if ((cword == 1)); then
 			_newgate_offer "$(_newgate_configured)"

@@ -1,0 +1,437 @@
+/* newgate host domain, user, alias: the lists that postfix and dovecot go by. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <termios.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "cmd/cmd.h"
+#include "cmd/hosting.h"
+#include "cmd/output.h"
+#include "cmd/storage.h"
+#include "host/dkim.h"
+
+static const char *const mail_jails[] = {"dkim", "dovecot", "postfix", NULL};
+
+/* Only --json may stand there. -1: it was told. */
+static int list_options(int argc, char **argv)
+{
+	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	int json = 0;
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		if (opt != 'j') {
+			host_usage();
+			return -1;
+		}
+		json = 1;
+	}
+	if (optind != argc) {
+		host_usage();
+		return -1;
+	}
+	return json;
+}
+
+/* The address as it is kept; told where it is none, or of no domain of ours. NULL. */
+static char *own_address(struct hosting *g, const char *text, bool any)
+{
+	const char *why;
+	char *a = host_address(text, any, &why);
+
+	if (!a) {
+		warn_msg("\"%s\" %s", text, why);
+		return NULL;
+	}
+	const char *domain = strchr(a, '@') + 1;
+	if (host_entry(&g->l, LIST_DOMAINS, domain) >= 0)
+		return a;
+	warn_msg("%s: %s is no domain of this host: newgate host domain add %s", a, domain, domain);
+	free(a);
+	return NULL;
+}
+
+/* ---- domain ---- */
+
+static int domain_add(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	struct ng_err err = {0};
+	const char *why;
+
+	if (argc != 2)
+		return host_usage();
+	autofree char *domain = host_domain(argv[1], &why);
+	if (!domain) {
+		warn_msg("\"%s\" %s", argv[1], why);
+		return 1;
+	}
+	if (hosting_open(&g, true))
+		return 1;
+	if (host_entry(&g.l, LIST_DOMAINS, domain) >= 0) {
+		warn_msg("%s is a domain of this host already", domain);
+		return 1;
+	}
+	if (dkim_make_key(&g.h, domain, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	host_set(&g.l, LIST_DOMAINS, domain, domain);
+	return hosting_save(&g, LIST_DOMAINS, mail_jails);
+}
+
+/* Who still uses the domain, or NULL. The caller frees. */
+static char *used_by(const struct hosting *g, const char *domain)
+{
+	static const enum host_list lists[] = {LIST_USERS, LIST_ALIASES};
+	autofree char *key = NULL;
+	const char *rest;
+
+	for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
+		for (size_t i = 0; host_next(&g->l, lists[k], &i, &key, &rest);)
+			if (str_eq(strchr(key, '@') ? strchr(key, '@') + 1 : "", domain))
+				return take_ptr(key);
+	return NULL;
+}
+
+static int domain_remove(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+
+	if (argc != 2)
+		return host_usage();
+	if (hosting_open(&g, true))
+		return 1;
+	int at = host_entry(&g.l, LIST_DOMAINS, argv[1]);
+	autofree char *user = used_by(&g, argv[1]);
+	if (at < 0) {
+		warn_msg("%s is no domain of this host: newgate host domain list", argv[1]);
+		return 1;
+	}
+	if (user) {
+		warn_msg("%s still has %s: remove its users and aliases first", argv[1], user);
+		return 1;
+	}
+	/* The key stays: letters that it signed are still to be verified by somebody. */
+	host_unset(&g.l, LIST_DOMAINS, at);
+	return hosting_save(&g, LIST_DOMAINS, mail_jails);
+}
+
+static int domain_list(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *key = NULL;
+	const char *rest;
+	int json = list_options(argc, argv);
+
+	if (json < 0 || hosting_open(&g, false))
+		return 1;
+	struct output *o = output_open(stdout, json, "domains");
+	for (size_t i = 0; host_next(&g.l, LIST_DOMAINS, &i, &key, &rest);) {
+		output_row(o);
+		output_str(o, "domain", "DOMAIN", key);
+	}
+	return output_close(o) < 0;
+}
+
+int host_domain_verbs(int argc, char **argv)
+{
+	static const struct host_verb v[] = {
+	    {"add", domain_add}, {"remove", domain_remove}, {"list", domain_list}};
+
+	return host_dispatch(v, ARRAY_SIZE(v), "newgate host domain", argc, argv);
+}
+
+/* ---- user ---- */
+
+static void wipe(char *s)
+{
+	if (s)
+		explicit_bzero(s, strlen(s));
+	free(s);
+}
+
+/* One line of standard input, without the newline. On a terminal nothing is echoed. NULL: none. */
+static char *read_secret(const char *prompt)
+{
+	bool terminal = isatty(STDIN_FILENO);
+	struct termios was, silent;
+	char *line = NULL;
+	size_t size = 0;
+
+	if (terminal) {
+		fputs(prompt, stderr);
+		tcgetattr(STDIN_FILENO, &was);
+		silent = was;
+		silent.c_lflag &= ~(tcflag_t)ECHO;
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &silent);
+	}
+	ssize_t n = getline(&line, &size, stdin);
+	if (terminal) {
+		tcsetattr(STDIN_FILENO, TCSAFLUSH, &was);
+		fputc('\n', stderr);
+	}
+	if (n > 0 && line[n - 1] == '\n')
+		line[--n] = '\0';
+	if (n > 0)
+		return line;
+	wipe(line);
+	return NULL;
+}
+
+/* A new password's hash, as dovecot's own tool makes it; NULL where there is none: told. */
+static char *new_hash(struct hosting *g, const char *address)
+{
+	static const char *const argv[] = {"doveadm", "pw", "-s", "ARGON2ID", NULL};
+	struct str prompt autodone(str_done) = {0}, twice = {0}, out autodone(str_done) = {0};
+	struct ng_err err = {0};
+	char *hash = NULL;
+
+	str_addf(&prompt, "Password of %s: ", address);
+	char *secret = read_secret(prompt.s);
+	char *again = secret && isatty(STDIN_FILENO) ? read_secret("The same again: ") : NULL;
+	if (!secret) {
+		warn_msg("no password was given: it is read from the terminal or standard input");
+	} else if (isatty(STDIN_FILENO) && (!again || !str_eq(secret, again))) {
+		warn_msg("the two differ: nothing was changed");
+	} else {
+		str_addf(&twice, "%s\n%s\n", secret, secret);
+		int rc = inside_do(&g->state, "dovecot", argv, twice.s, &out, &err);
+		char *found = rc == 0 ? strstr(str_text(&out), "{ARGON2ID}") : NULL;
+
+		if (found)
+			hash = mem_strndup(found, strcspn(found, "\r\n"));
+		else
+			warn_msg("%s", rc < 0 ? err.text : "doveadm gave no hash");
+		wipe(str_take(&twice));
+	}
+	wipe(secret);
+	wipe(again);
+	return hash;
+}
+
+static bool good_quota(const char *text)
+{
+	uint64_t bytes;
+
+	if (num_size(text, &bytes) == 0 && bytes >= 1 << 20)
+		return true;
+	warn_msg("--quota %s: a size of at least 1M, such as 500M or 2G", text);
+	return false;
+}
+
+static int user_add(int argc, char **argv)
+{
+	static const struct option longs[] = {{"quota", required_argument, NULL, 'q'}, {0}};
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	const char *quota = NULL;
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		if (opt != 'q')
+			return host_usage();
+		quota = optarg;
+	}
+	if (optind + 1 != argc)
+		return host_usage();
+	if ((quota && !good_quota(quota)) || hosting_open(&g, true))
+		return 1;
+	autofree char *address = own_address(&g, argv[optind], false);
+	if (!address)
+		return 1;
+	if (host_entry(&g.l, LIST_USERS, address) >= 0) {
+		warn_msg("%s is a user already: newgate host user passwd %s", address, address);
+		return 1;
+	}
+	autofree char *hash = new_hash(&g, address);
+	if (!hash)
+		return 1;
+	autofree char *line = host_user_line(address, hash, quota);
+	host_set(&g.l, LIST_USERS, address, line);
+	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+}
+
+/* The user's line, and what is in it; told where there is none. */
+static int find_user(struct hosting *g, const char *text, char **address, char **hash, char **quota)
+{
+	const char *rest;
+
+	*address = own_address(g, text, false);
+	if (!*address)
+		return -1;
+	int at = host_entry(&g->l, LIST_USERS, *address);
+	if (at < 0) {
+		warn_msg("there is no user %s: newgate host user list", *address);
+		return -1;
+	}
+	rest = g->l.of[LIST_USERS].v[at];
+	host_user_parse(strchr(rest, ':') ? strchr(rest, ':') + 1 : "", hash, quota);
+	return at;
+}
+
+static int user_passwd(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *address = NULL, *old = NULL, *quota = NULL;
+
+	if (argc != 2)
+		return host_usage();
+	if (hosting_open(&g, true) || find_user(&g, argv[1], &address, &old, &quota) < 0)
+		return 1;
+	autofree char *hash = new_hash(&g, address);
+	if (!hash)
+		return 1;
+	autofree char *line = host_user_line(address, hash, quota);
+	host_set(&g.l, LIST_USERS, address, line);
+	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+}
+
+static int user_quota(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *address = NULL, *hash = NULL, *old = NULL;
+
+	if (argc != 3)
+		return host_usage();
+	if (!good_quota(argv[2]) || hosting_open(&g, true) ||
+	    find_user(&g, argv[1], &address, &hash, &old) < 0)
+		return 1;
+	autofree char *line = host_user_line(address, hash, argv[2]);
+	host_set(&g.l, LIST_USERS, address, line);
+	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+}
+
+static int user_remove(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *address = NULL, *hash = NULL, *quota = NULL;
+
+	if (argc != 2)
+		return host_usage();
+	if (hosting_open(&g, true))
+		return 1;
+	int at = find_user(&g, argv[1], &address, &hash, &quota);
+	if (at < 0)
+		return 1;
+	host_unset(&g.l, LIST_USERS, at);
+	int status = hosting_save(&g, LIST_USERS, mail_jails + 1);
+	const char *domain = strchr(address, '@');
+	if (status == 0)
+		printf("%s is no user any more. The mail stays, in " HOST_DATA
+		       "/dovecot/vmail/%s/%.*s\n",
+		       address, domain + 1, (int)(domain - address), address);
+	return status;
+}
+
+static int user_list(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *key = NULL;
+	const char *rest;
+	int json = list_options(argc, argv);
+
+	if (json < 0 || hosting_open(&g, false))
+		return 1;
+	struct output *o = output_open(stdout, json, "users");
+	for (size_t i = 0; host_next(&g.l, LIST_USERS, &i, &key, &rest);) {
+		autofree char *hash = NULL, *quota = NULL;
+
+		host_user_parse(rest, &hash, &quota);
+		output_row(o);
+		output_str(o, "user", "USER", key);
+		output_str(o, "quota", "QUOTA", quota ? quota : g.h.quota);
+	}
+	return output_close(o) < 0;
+}
+
+int host_user_verbs(int argc, char **argv)
+{
+	static const struct host_verb v[] = {{"add", user_add},
+					     {"passwd", user_passwd},
+					     {"quota", user_quota},
+					     {"remove", user_remove},
+					     {"list", user_list}};
+
+	return host_dispatch(v, ARRAY_SIZE(v), "newgate host user", argc, argv);
+}
+
+/* ---- alias ---- */
+
+static int alias_add(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	struct str line autodone(str_done) = {0};
+	const char *why;
+
+	if (argc < 3)
+		return host_usage();
+	if (hosting_open(&g, true))
+		return 1;
+	autofree char *address = own_address(&g, argv[1], true);
+	if (!address)
+		return 1;
+	if (host_entry(&g.l, LIST_USERS, address) >= 0) {
+		warn_msg("%s is a user: mail for a user is not led elsewhere", address);
+		return 1;
+	}
+	str_addf(&line, "%s ", address);
+	for (int i = 2; i < argc; i++) {
+		autofree char *target = host_address(argv[i], false, &why);
+
+		if (!target) {
+			warn_msg("\"%s\" %s", argv[i], why);
+			return 1;
+		}
+		str_addf(&line, "%s%s", i > 2 ? ", " : "", target);
+	}
+	host_set(&g.l, LIST_ALIASES, address, line.s);
+	return hosting_save(&g, LIST_ALIASES, mail_jails + 2);
+}
+
+static int alias_remove(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+
+	if (argc != 2)
+		return host_usage();
+	if (hosting_open(&g, true))
+		return 1;
+	int at = host_entry(&g.l, LIST_ALIASES, argv[1]);
+	if (at < 0) {
+		warn_msg("there is no alias %s: newgate host alias list", argv[1]);
+		return 1;
+	}
+	host_unset(&g.l, LIST_ALIASES, at);
+	return hosting_save(&g, LIST_ALIASES, mail_jails + 2);
+}
+
+static int alias_list(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *key = NULL;
+	const char *rest;
+	int json = list_options(argc, argv);
+
+	if (json < 0 || hosting_open(&g, false))
+		return 1;
+	struct output *o = output_open(stdout, json, "aliases");
+	for (size_t i = 0; host_next(&g.l, LIST_ALIASES, &i, &key, &rest);) {
+		struct strv targets autodone(strv_done) = {0};
+
+		strv_split(&targets, rest, ", \t");
+		output_row(o);
+		output_str(o, "alias", "ALIAS", key);
+		output_list(o, "targets", "TARGETS", (const char *const *)targets.v, targets.n);
+	}
+	return output_close(o) < 0;
+}
+
+int host_alias_verbs(int argc, char **argv)
+{
+	static const struct host_verb v[] = {
+	    {"add", alias_add}, {"remove", alias_remove}, {"list", alias_list}};
+
+	return host_dispatch(v, ARRAY_SIZE(v), "newgate host alias", argc, argv);
+}

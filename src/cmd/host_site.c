@@ -1,0 +1,135 @@
+/* newgate host site: web sites, of files or of another jail. */
+#include <getopt.h>
+#include <stdio.h>
+#include <string.h>
+#include <unistd.h>
+
+#include "base/file.h"
+#include "base/mem.h"
+#include "base/num.h"
+#include "cmd/cmd.h"
+#include "cmd/hosting.h"
+#include "cmd/output.h"
+
+/* "JAIL:PORT" -> "proxy JAIL PORT"; told where it is not that. */
+static bool proxy_of(const char *text, struct str *out)
+{
+	const char *colon = strrchr(text, ':');
+	uint32_t port;
+
+	if (!colon || colon == text || num_u32(colon + 1, 1, 65535, &port) < 0 ||
+	    strcspn(text, " \t/") < strlen(text)) {
+		warn_msg("--proxy %s: JAIL:PORT, such as app:8080", text);
+		return false;
+	}
+	str_addf(out, "proxy %.*s %u", (int)(colon - text), text, port);
+	return true;
+}
+
+static int site_add(int argc, char **argv)
+{
+	static const struct option longs[] = {{"proxy", required_argument, NULL, 'p'}, {0}};
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	struct str what autodone(str_done) = {0}, line autodone(str_done) = {0};
+	struct ng_err err = {0};
+	const char *why;
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		if (opt != 'p' || what.len)
+			return host_usage();
+		if (!proxy_of(optarg, &what))
+			return 1;
+	}
+	if (optind + 1 != argc)
+		return host_usage();
+	autofree char *name = host_domain(argv[optind], &why);
+	if (!name) {
+		warn_msg("\"%s\" %s", argv[optind], why);
+		return 1;
+	}
+	if (hosting_open(&g, true))
+		return 1;
+	autofree char *files = host_path(&g.h, HOST_DATA "/web/sites/%s", name);
+	int rc = what.len ? 0 : file_mkdirs(files, 0755);
+	if (rc < 0) {
+		err_sys(&err, rc, "%s", files);
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	str_addf(&line, "%s %s", name, what.len ? what.s : "static");
+	host_set(&g.l, LIST_SITES, name, line.s);
+	if (host_lists_write(&g.h, &g.l, LIST_SITES, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	if (hosting_files(&g) || hosting_reload(&g, "web"))
+		return 1;
+	if (what.len)
+		printf("%s leads to %s; to open the way there: newgate up web\n", name, what.s + 6);
+	else
+		printf("%s is served from " HOST_DATA "/web/sites/%s\n", name, name);
+	return 0;
+}
+
+static int site_remove(int argc, char **argv)
+{
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	struct ng_err err = {0};
+
+	if (argc != 2)
+		return host_usage();
+	if (hosting_open(&g, true))
+		return 1;
+	int at = host_entry(&g.l, LIST_SITES, argv[1]);
+	if (at < 0) {
+		warn_msg("there is no site %s: newgate host site list", argv[1]);
+		return 1;
+	}
+	host_unset(&g.l, LIST_SITES, at);
+	if (host_lists_write(&g.h, &g.l, LIST_SITES, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	autofree char *conf = host_path(&g.h, HOST_SITES "/%s.conf", argv[1]);
+	autofree char *made = host_path(&g.h, HOST_DATA "/made" HOST_SITES "/%s.conf", argv[1]);
+	if ((unlink(conf) < 0 || unlink(made) < 0) && errno != ENOENT)
+		warn_msg("%s: %s", conf, strerror(errno));
+	if (hosting_files(&g) || hosting_reload(&g, "web"))
+		return 1;
+	printf("%s is served no more; its files stay where they are\n", argv[1]);
+	return 0;
+}
+
+static int site_list(int argc, char **argv)
+{
+	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *name = NULL;
+	const char *what;
+	bool json = false;
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		if (opt != 'j')
+			return host_usage();
+		json = true;
+	}
+	if (optind != argc)
+		return host_usage();
+	if (hosting_open(&g, false))
+		return 1;
+	struct output *o = output_open(stdout, json, "sites");
+	for (size_t i = 0; host_next(&g.l, LIST_SITES, &i, &name, &what);) {
+		output_row(o);
+		output_str(o, "site", "SITE", name);
+		output_str(o, "serves", "SERVES", what);
+	}
+	return output_close(o) < 0;
+}
+
+int host_site_verbs(int argc, char **argv)
+{
+	static const struct host_verb v[] = {
+	    {"add", site_add}, {"remove", site_remove}, {"list", site_list}};
+
+	return host_dispatch(v, ARRAY_SIZE(v), "newgate host site", argc, argv);
+}

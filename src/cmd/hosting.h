@@ -1,0 +1,45 @@
+/* What the verbs below `newgate host` share. */
+#ifndef NG_CMD_HOSTING_H
+#define NG_CMD_HOSTING_H
+
+#include "host/files.h"
+#include "host/inside.h"
+#include "host/lists.h"
+
+struct hosting {
+	struct host h;
+	struct host_lists l;
+	struct state state;
+	int lock; /* held while lists or files are changed; -1 */
+};
+#define HOSTING_NONE ((struct hosting){.state = {.dir = -1}, .lock = -1})
+/* Reads settings and lists; to change them, waits for others who do. What is wrong is told: 0, or 1,
+ * the exit status. hosting_done in any case. */
+int hosting_open(struct hosting *g, bool change) MUST_CHECK;
+void hosting_done(struct hosting *g);
+
+/* Writes the list and its tables, then lets the jails that are named (NULL-terminated) see them,
+ * those that run. Told where it fails: 0 or 1. */
+int hosting_save(struct hosting *g, enum host_list which, const char *const *jails);
+/* Runs /etc/host/start and /etc/host/reload in the jail, if it runs. */
+int hosting_reload(struct hosting *g, const char *jail);
+/* Writes the made files that are not the user's, and says which were kept: 0 or 1. */
+int hosting_files(struct hosting *g);
+
+/* "host domain add" and the like: a verb below `newgate host`. */
+struct host_verb {
+	const char *name;
+	int (*run)(int argc, char **argv);
+};
+/* Finds argv[1] among them and runs it; told with the nearest where there is none such. */
+int host_dispatch(const struct host_verb *v, size_t n, const char *what, int argc, char **argv);
+int host_usage(void); /* of `newgate host`; 1 */
+
+/* Each in a file of its own, named after it. */
+int host_init(int argc, char **argv);
+int host_domain_verbs(int argc, char **argv);
+int host_user_verbs(int argc, char **argv);
+int host_alias_verbs(int argc, char **argv);
+int host_site_verbs(int argc, char **argv);
+
+#endif
