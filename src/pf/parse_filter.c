@@ -142,25 +142,52 @@ bool parse_filter(struct parser *p)
 
 /* ---- antispoof ---- */
 
+/* The addresses of the family that the rule is for; false: there are none. */
+static bool spoofed_hosts(const struct parser *p, const char *name, unsigned mods, int af,
+			  struct hosts *out)
+{
+	static const struct pf_host nobody = {0};
+	size_t n = 0;
+
+	interface_hosts(p->r->host ? p->r->host : &nobody, name, mods, -1, false, out);
+	for (size_t i = 0; i < out->n; i++)
+		if (!af || out->v[i].af == af)
+			out->v[n++] = out->v[i];
+	out->n = n;
+	return n;
+}
+
+/* An interface without addresses may get some later. */
+static void follow_if_bare(struct parser *p, struct ifname *i, int af)
+{
+	struct hosts h = {0};
+	const char *family = af == AF_INET ? "inet " : af == AF_INET6 ? "inet6 " : "";
+
+	if (!i->dynamic && !spoofed_hosts(p, i->name, 0, af, &h)) {
+		diag_warn(
+		    p->d, p->start,
+		    "antispoof for %s: it has no %saddress (yet); those that it will have are "
+		    "meant, as by (%s)",
+		    i->name, family, i->name);
+		i->dynamic = true;
+	}
+	free(h.v);
+}
+
 /* Nobody may use the interface's networks from elsewhere, nor its addresses from anywhere. */
 static bool spoof_rule(struct parser *p, const struct written *as, const struct ifname *i,
 		       bool network)
 {
-	static const struct pf_host nobody = {0};
-	const struct pf_host *host = p->r->host ? p->r->host : &nobody;
 	autodone(written_done) struct written w = {.r = as->r, .where = IN_FILTER};
+	unsigned mods = network ? PF_MOD_NETWORK : 0;
 
 	if (i->dynamic) {
 		struct host *h = hosts_add(&w.src);
 		h->addr.type = PF_ADDR_DYNAMIC;
 		h->addr.name = i->name;
-		h->addr.mods = network ? PF_MOD_NETWORK : 0;
-	} else if (!interface_hosts(host, i->name, network ? PF_MOD_NETWORK : 0, -1, false,
-				    &w.src)) {
-		return !network || p_fault(p, p->start,
-					   "antispoof for %s: no IP address found for it (yet); "
-					   "antispoof for (%s) follows what it has",
-					   i->name, i->name);
+		h->addr.mods = mods;
+	} else if (!spoofed_hosts(p, i->name, mods, w.r.af, &w.src)) {
+		return true;
 	}
 	if (network) {
 		w.on.v = mem_grow(NULL, 0, sizeof(*w.on.v));
@@ -208,6 +235,7 @@ static bool parse_antispoof_rule(struct parser *p, struct written *w, struct ifn
 		return false;
 	bool ok = true;
 	for (size_t i = 0; ok && i < names->n; i++) {
+		follow_if_bare(p, &names->v[i], w->r.af);
 		ok = spoof_rule(p, w, &names->v[i], true);
 		if (ok && !is_loopback(p, names->v[i].name))
 			ok = spoof_rule(p, w, &names->v[i], false);
