@@ -265,6 +265,8 @@ bool pf_names_newgate(const struct pf *pf);
 void pf_print_rule(struct str *out, const struct pf *pf, const struct pf_rule *r);
 void pf_print_addr(struct str *out, const struct pf_addr *a, int af);
 void pf_print_table(struct str *out, const struct pf_table *t); /* as in a file */
+/* As `pfctl -vsT` shows it: "cpa-r-C", a tab, the name and, of an anchor's, a tab and the anchor. */
+void pf_print_table_flags(struct str *out, const struct pf_table *t);
 /* A whole ruleset: a text that, read again, gives the same. what: "options tables scrub nat filter"
  * are all. Inline anchors are printed with their braces. */
 enum {

@@ -501,6 +501,15 @@ void pf_print_table(struct str *out, const struct pf_table *t)
 		str_add(out, " }");
 }
 
+void pf_print_table_flags(struct str *out, const struct pf_table *t)
+{
+	bool active = t->persist || t->referenced;
+	str_addf(out, "%c%c%c-%c-%c\t%s", t->constant ? 'c' : '-', t->persist ? 'p' : '-',
+		 active ? 'a' : '-', t->referenced ? 'r' : '-', t->counters ? 'C' : '-', t->name);
+	if (*t->anchor)
+		str_addf(out, "\t%s", t->anchor);
+}
+
 static void print_rules(struct str *out, const struct pf *pf, const struct pf_rules *rules,
 			unsigned depth)
 {

@@ -152,6 +152,21 @@ static void tables_are_sorted_and_told(void **state)
 	assert_non_null(pf_find_table(&f->pf, "", "missing"));
 }
 
+static void tables_show_what_they_are(void **state)
+{
+	struct fixture *f = *state;
+	static const char *const expected[] = {"cpa-r-C\tall_of_it", "-------\tnone",
+					       "--a-r--\tused"};
+	main_rules(f, "table <all_of_it> persist const counters\ntable <none>\ntable <used>\n"
+		      "pass from <used> to <all_of_it>\n");
+	for (size_t i = 0; i < ARRAY_SIZE(expected); i++) {
+		struct str out = {0};
+		pf_print_table_flags(&out, &f->pf.table[i]);
+		assert_string_equal(str_text(&out), expected[i]);
+		str_done(&out);
+	}
+}
+
 static void tables_of_anchors_come_first(void **state)
 {
 	struct fixture *f = *state;
@@ -278,6 +293,7 @@ int main(void)
 	    T(implied_is_not_written),
 	    T(ports_of_redirections_shift),
 	    T(tables_are_sorted_and_told),
+	    T(tables_show_what_they_are),
 	    T(tables_of_anchors_come_first),
 	    T(anchors_that_are_named_exist),
 	    T(anchors_are_read_one_by_one),
