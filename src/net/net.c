@@ -317,22 +317,30 @@ static int settle_routes(struct net *n, const struct net_jail *nj, struct ng_err
 	return rc;
 }
 
-static void remove_proxies(struct net *n, const struct strv *undo)
+static int remove_proxies(struct net *n, const struct strv *undo, struct ng_err *err)
 {
 	autodone(nl_batch_done) struct nl_batch b = {0};
-	struct ng_err gone = {0};
+	struct ng_err e = {0};
+	int rc = 0;
 	nl_begin(&b);
-	for (size_t i = 0; i < undo->n; i++) {
+	for (size_t i = 0; i < undo->n && rc == 0; i++) {
 		char ifname[IFNAMSIZ], text[IP_TEXT];
 		struct ip ip;
 		int index;
-		if (sscanf(undo->v[i], PROXY_UNDO "%15s %45s", ifname, text) == 2 &&
-		    ip_parse(text, &ip) == 0 && range_link(n, ifname, &index, &gone) == 0 && index)
+		if (sscanf(undo->v[i], PROXY_UNDO "%15s %45s", ifname, text) != 2 ||
+		    ip_parse(text, &ip) < 0)
+			continue;
+		rc = range_link(n, ifname, &index, &e);
+		if (rc == 0 && index)
 			rtnl_delete_proxy(&b, &ip, index);
 	}
+	if (rc == 0 && b.msg)
+		rc = nl_send(&n->route, &b, NULL, &e);
 	/* What is not there any more need not be removed. */
-	if (b.msg && nl_send(&n->route, &b, NULL, &gone) < 0)
-		return;
+	if (rc == 0 || rc == -ENOENT)
+		return 0;
+	*err = e;
+	return err_prefix(err, "proxied addresses");
 }
 
 static void remove_link(struct net *n, int index)
@@ -366,7 +374,8 @@ int net_attach(struct net *n, struct net_jail *nj, const char *name, pid_t pid, 
 			err_prefix(err, "firewall");
 	}
 	if (rc < 0) {
-		remove_proxies(n, &nj->undo);
+		struct ng_err later = {0}; /* net_detach tells */
+		(void)!remove_proxies(n, &nj->undo, &later);
 		remove_link(n, nj->index);
 	}
 	return rc;
@@ -399,20 +408,21 @@ int net_inside(const struct net_jail *nj, struct ng_err *err)
 	autodone(nl_batch_done) struct nl_batch b = {0};
 	autodone(nl_close) struct nl nl = {0};
 	autodone(nl_close) struct nl watch = {0};
-	bool six = false;
+	autofree struct ip *six = mem_alloc((nj->naddrs + 1) * sizeof *six);
+	size_t nsix = 0;
 
 	for (size_t i = 0; i < nj->naddrs; i++)
-		six |= nj->addr[i].ip.family == AF_INET6;
+		if (nj->addr[i].ip.family == AF_INET6)
+			six[nsix++] = nj->addr[i].ip;
 	int rc = nl_open(&nl, NETLINK_ROUTE);
-	if (rc == 0 && six)
+	if (rc == 0 && nsix)
 		rc = rtnl_watch(&watch);
 	if (rc < 0)
 		return err_sys(err, rc, "netlink");
 	add_inside(&b, nj);
 	rc = nl_send(&nl, &b, NULL, err);
-	for (size_t i = 0; i < nj->naddrs && rc == 0; i++)
-		if (nj->addr[i].ip.family == AF_INET6)
-			rc = rtnl_wait_local(&watch, &nl, &nj->addr[i].ip, err);
+	if (rc == 0 && nsix)
+		rc = rtnl_wait_local(&watch, &nl, six, nsix, err);
 	return rc < 0 ? err_prefix(err, "network inside the jail") : 0;
 }
 
@@ -517,7 +527,12 @@ int net_detach(struct net *n, const struct record *r, struct ng_err *err)
 	}
 	if (rc == 0 && has_elements(&own.undo))
 		rc = remove_elements(n, &own, err);
-	remove_proxies(n, &own.undo);
+	struct ng_err more = {0};
+	int proxies = remove_proxies(n, &own.undo, &more);
+	if (rc == 0 && proxies < 0) {
+		*err = more;
+		rc = proxies;
+	}
 	if (unsure)
 		strv_done(&own.undo);
 	return rc;

@@ -82,9 +82,10 @@ int rtnl_lookup(struct nl *nl, const struct ip *to, struct rtnl_route *out,
 		struct ng_err *err) MUST_CHECK;
 
 /* IPv6 takes an address into use a little after rtnl_add_address, from a queue of work: until then
- * packets for it are dropped. rtnl_watch is opened before, rtnl_wait_local called after. */
+ * packets for it are dropped. rtnl_watch is opened before, rtnl_wait_local called after, for all of
+ * them at once; it uses the array up. */
 int rtnl_watch(struct nl *watch) MUST_CHECK;
-int rtnl_wait_local(struct nl *watch, struct nl *nl, const struct ip *ip,
+int rtnl_wait_local(struct nl *watch, struct nl *nl, struct ip *ips, size_t n,
 		    struct ng_err *err) MUST_CHECK;
 
 /* One message of the kernel's as bytes. False: not such a message, or not well-formed. */

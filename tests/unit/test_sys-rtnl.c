@@ -173,7 +173,7 @@ static void inside(const char *a4, const char *a6)
 		fprintf(stderr, "message %u: %s\n", failed, e.text);
 		_exit(1);
 	}
-	CHECK(rtnl_wait_local(&watch, &in, &n6.addr, &e) == 0);
+	CHECK(rtnl_wait_local(&watch, &in, &n6.addr, 1, &e) == 0);
 	nl_batch_done(&b);
 	nl_close(&watch);
 	nl_close(&in);
@@ -246,7 +246,7 @@ static void bridge_with_addresses(void)
 	rtnl_add_address(&batch, index, &n4);
 	rtnl_add_address(&batch, index, &n6);
 	commit();
-	assert_int_equal(rtnl_wait_local(&watch, &nl, &n6.addr, &err), 0);
+	assert_int_equal(rtnl_wait_local(&watch, &nl, &n6.addr, 1, &err), 0);
 	nl_close(&watch);
 }
 
