@@ -145,9 +145,13 @@ static NORETURN void child(const struct spawn *sp, struct ends *e)
 	char ready = READY;
 	char name[] = "newgate-init";
 	char *argv[] = {name, sp->record->name, NULL}, *env[] = {NULL};
-	if (isolate(sp, e, &err) == 0 && fd_send(e->sock, &ready, 1, NULL, 0) == 0) {
-		fexecve(e->init, argv, env);
-		err_sys(&err, errno, "cannot execute newgate-init");
+	if (isolate(sp, e, &err) == 0) {
+		int rc = fd_send(e->sock, &ready, 1, NULL, 0);
+		if (rc == 0) {
+			fexecve(e->init, argv, env);
+			rc = -errno;
+		}
+		err_sys(&err, rc, "cannot execute newgate-init");
 	}
 	_exit(fd_send(e->sock, &err, sizeof(err), NULL, 0) == 0 ? 1 : 2);
 }
@@ -232,9 +236,14 @@ static int raise_child(struct state *s, struct net *n, const struct spawn *sp, i
 	bool ready = false;
 	if (rc == 0 || (err->code && poll(&spoken, 1, 0) != 1))
 		return rc;
-	while ((rc = hear(sock, &ready, err)) > 0)
+	/* If it lives it waits for us, and would for ever. */
+	shutdown(sock, SHUT_WR);
+	int said;
+	while ((said = hear(sock, &ready, err)) > 0)
 		;
-	return rc;
+	if (err->code == ECHILD && rc != -EPIPE && rc != -ECONNRESET && rc != -ESRCH)
+		return err_sys(err, rc, "the jail's process cannot be told to go on");
+	return said;
 }
 
 static void end(int pidfd)

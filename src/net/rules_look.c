@@ -91,7 +91,7 @@ int rules_look_elements(struct net *n, struct strv *faults, struct ng_err *err)
 	size_t count = 0;
 	int rc = state_all(n->state, &r, &count, err);
 	for (size_t i = 0; i < count; i++)
-		if (!r[i].dead)
+		if (!r[i].dead && !r[i].starting)
 			want(&l, &r[i]);
 	autofree bool *seen = mem_alloc((l.n + 1) * sizeof(*seen));
 	if (rc == 0)

@@ -54,14 +54,21 @@ int job_told(struct job *j, const struct ng_err *err)
 	return -err->code;
 }
 
-void job_wait_end(int pidfd)
+bool job_await_end(int pidfd, int ms)
 {
 	struct pollfd p = {.fd = pidfd, .events = POLLIN};
 	siginfo_t info;
-	while (poll(&p, 1, -1) < 0 && errno == EINTR)
+	int n;
+	while ((n = poll(&p, 1, ms)) < 0 && errno == EINTR)
 		;
 	/* It may be our child or somebody else's; ours would stay a zombie while we run. */
 	waitid(P_PIDFD, (id_t)pidfd, &info, WEXITED | WNOHANG);
+	return n == 1;
+}
+
+void job_wait_end(int pidfd)
+{
+	(void)job_await_end(pidfd, -1);
 }
 
 /* ---- commands ---- */

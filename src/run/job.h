@@ -88,6 +88,7 @@ void job_done(struct job *j); /* releases all */
 int64_t job_now(void);
 /* A running jail's end that we have caused: waits for it. */
 void job_wait_end(int pidfd);
+bool job_await_end(int pidfd, int ms); /* false: not in that time */
 
 extern const struct step job_start[], job_stop[], job_force[], job_modify[], job_repair[];
 

@@ -3,13 +3,19 @@
 #include "run/job.h"
 #include "sys/fd.h"
 
+/* Of those who only clear up. A process that waits for a dead disk ends when that comes back. */
+#define PATIENCE 10000 /* ms */
+
 int reap_one(struct host *h, struct record *r, struct ng_err *err)
 {
 	uint64_t started;
 	autoclose int pidfd = r->pid ? pidfd_open_pid(r->pid) : -1;
-	if (pidfd >= 0 && pid_start_time(r->pid, &started) == 0 && started == r->pid_started) {
+	if (pidfd >= 0 && pid_start_time(r->pid, &started) >= 0 && started == r->pid_started) {
 		pidfd_signal(pidfd, SIGKILL);
-		job_wait_end(pidfd);
+		if (!job_await_end(pidfd, PATIENCE))
+			return err_set(err, ETIMEDOUT,
+				       "its processes were killed and still do not end: they wait "
+				       "for a disk or a server (ps -e -o pid,stat,wchan:32,args)");
 	}
 	return create_undo(h, r, err);
 }

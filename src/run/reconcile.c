@@ -275,7 +275,7 @@ static void tell(struct work *w, size_t i)
 }
 
 void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host,
-	       struct reconcile *out)
+	       const struct strv *stale, struct reconcile *out)
 {
 	struct work w = {.v = v, .n = n, .out = out, .why = mem_alloc((n + 1) * sizeof(*w.why))};
 	*out = (struct reconcile){.op = mem_alloc((n + 1) * sizeof(*out->op))};
@@ -285,6 +285,9 @@ void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host
 	out->heal = host->n > 0;
 	for (size_t i = 0; i < host->n; i++)
 		act(out, ACT_REPAIR, NULL, "repairs the network: %s", host->v[i]);
+	for (size_t i = 0; i < stale->n; i++)
+		act(out, ACT_REPAIR, stale->v[i],
+		    "clears up after %s, a command for which was killed", stale->v[i]);
 	/* What goes away is told before what comes. */
 	for (size_t i = 0; i < n; i++)
 		if (goes_down(out->op[i]) && !(out->op[i] & RUN_CREATE))

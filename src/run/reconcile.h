@@ -46,9 +46,9 @@ struct reconcile {
 	unsigned *op; /* of each jail: enum run_op, 0: nothing */
 	bool heal;    /* the host's part */
 };
-/* host: faults of what all jails share. */
+/* host: faults of what all jails share. stale: whose numbers a killed command has left claimed. */
 void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host,
-	       struct reconcile *out);
+	       const struct strv *stale, struct reconcile *out);
 void reconcile_done(struct reconcile *r);
 
 /* words.c: the difference of one jail's changeable parameters, a sentence each; and of those alone

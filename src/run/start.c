@@ -56,6 +56,25 @@ static int check_parent(struct job *j)
 	return 0;
 }
 
+/* One without a name is called by its number: now there is something to lock. Until then its claims
+ * looked like those of a killed command. */
+static int claim_once(struct job *j, struct ng_err *err)
+{
+	struct engine *e = j->e;
+	for (;;) {
+		int rc =
+		    create_claim(&e->host, &j->conf, select_lookup, e, &j->create, &j->rec, err);
+		if (rc < 0 || j->lock >= 0)
+			return rc;
+		j->lock = state_lock(e->host.state, j->rec.name, err);
+		if (j->lock < 0 || state_holds(e->host.state, &j->rec))
+			return j->lock < 0 ? j->lock : 0;
+		close(take_fd(&j->lock));
+		record_done(&j->rec);
+		create_done(&j->create);
+	}
+}
+
 /* Another jail may hold the number or the address, one that ended unnoticed: look once. */
 static int claim(struct job *j)
 {
@@ -66,14 +85,13 @@ static int claim(struct job *j)
 		return rc;
 	if (!e->surveyed && select_survey(e, &err) < 0)
 		return job_told(j, &err);
-	rc = create_claim(&e->host, &j->conf, select_lookup, e, &j->create, &j->rec, &err);
+	rc = claim_once(j, &err);
 	if ((rc == -EEXIST || rc == -EADDRINUSE) && !e->reaped) {
 		if (reap_all(e) > 0) {
 			err = (struct ng_err){0};
 			record_done(&j->rec);
 			create_done(&j->create);
-			rc = create_claim(&e->host, &j->conf, select_lookup, e, &j->create, &j->rec,
-					  &err);
+			rc = claim_once(j, &err);
 		}
 	}
 	if (rc < 0)
@@ -206,7 +224,7 @@ const struct step job_start[] = {
 void start_undo(struct job *j)
 {
 	struct ng_err err = {0};
-	if (j->made) {
+	if (j->proc.pidfd >= 0) {
 		stop_hold_links(j);
 		pidfd_signal(j->proc.pidfd, SIGKILL);
 		job_wait_end(j->proc.pidfd);

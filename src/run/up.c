@@ -73,6 +73,9 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 		got = gather_look(&u->all, err);
 	if (got == 0 && u->all.running)
 		got = net_look(&u->all.net, u->all.six, &u->host, err);
+	/* What is nobody's is looked for by a command about everybody. */
+	if (got == 0 && !scope->n)
+		got = state_stale(s, &u->stale, err);
 	if (got < 0)
 		return got;
 	u->jail = mem_alloc((u->all.n + 1) * sizeof(*u->jail));
@@ -80,7 +83,7 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 	u->ip = mem_alloc((u->all.n + 1) * sizeof(*u->ip));
 	for (size_t i = 0; i < u->all.n; i++)
 		view(u, i, scope);
-	reconcile(u->jail, u->all.n, &u->host, &u->plan);
+	reconcile(u->jail, u->all.n, &u->host, &u->stale, &u->plan);
 	return 0;
 }
 
@@ -88,11 +91,11 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 static int clear_up(struct up *u, const struct rcconf *rc, const struct run_sink *sink)
 {
 	struct run_sink silent = *sink;
+	bool any = u->stale.n > 0;
 	silent.note = NULL;
 	for (size_t i = 0; i < u->all.nrecs; i++)
-		if (u->all.rec[i].dead || u->all.rec[i].starting)
-			return run_reap(u->all.state, rc, &silent) < 0 ? 1 : 0;
-	return 0;
+		any |= u->all.rec[i].dead || u->all.rec[i].starting;
+	return any && run_reap(u->all.state, rc, &silent) < 0;
 }
 
 static int heal(struct up *u, const struct run_sink *sink)
@@ -135,6 +138,7 @@ void up_done(struct up *u)
 	free(u->ip);
 	free(u->jail);
 	strv_done(&u->host);
+	strv_done(&u->stale);
 	reconcile_done(&u->plan);
 	gather_done(&u->all);
 	*u = (struct up){0};

@@ -19,7 +19,7 @@ struct up {
 	struct gather all;
 	struct reconcile_jail *jail;
 	struct strv *elems, *ip; /* of each */
-	struct strv host;
+	struct strv host, stale;
 	struct reconcile plan;
 };
 /* Looks and decides; changes nothing. Zero-initialise; up_done in any case. */

@@ -113,7 +113,7 @@ static bool is_dead(const struct record *r)
 	uint64_t started;
 	if (r->pid == 0)
 		return true;
-	return pid_start_time(r->pid, &started) < 0 || started != r->pid_started;
+	return pid_start_time(r->pid, &started) != 0 || started != r->pid_started;
 }
 
 static char *record_path(struct state *s, const char *file)
@@ -167,17 +167,28 @@ int state_write(struct state *s, const struct record *r, struct ng_err *err)
 	return 0;
 }
 
-/* Removes folder/NUMBER if it is the claim of the jail whose record is `file`. */
-static void drop_claim(struct state *s, const char *folder, unsigned number, const char *file)
+static int drop(struct state *s, const char *path)
+{
+	return unlinkat(s->dir, path, 0) < 0 && errno != ENOENT ? -errno : 0;
+}
+
+/* Is folder/NUMBER the claim of the jail whose record is `file`? */
+static bool is_claim_of(struct state *s, const char *folder, unsigned number, const char *file)
 {
 	char path[64], target[512];
 	snprintf(path, sizeof(path), "%s/%u", folder, number);
 	ssize_t n = readlinkat(s->dir, path, target, sizeof(target) - 1);
 	if (n < 0)
-		return;
+		return false;
 	target[n] = '\0';
-	if (str_prefix(target, "../jails/") && str_eq(target + 9, file))
-		unlinkat(s->dir, path, 0);
+	return str_prefix(target, "../jails/") && str_eq(target + 9, file);
+}
+
+static int drop_claim(struct state *s, const char *folder, unsigned number, const char *file)
+{
+	char path[64];
+	snprintf(path, sizeof(path), "%s/%u", folder, number);
+	return is_claim_of(s, folder, number, file) ? drop(s, path) : 0;
 }
 
 int state_remove(struct state *s, const struct record *r, struct ng_err *err)
@@ -185,17 +196,19 @@ int state_remove(struct state *s, const struct record *r, struct ng_err *err)
 	/* The record goes first: claims without a record are swept, a record without claims would
 	 * take away those of the next jail that gets the numbers. */
 	autofree char *path = entry("jails", r->name), *file = state_name(r->name);
-	if (unlinkat(s->dir, path, 0) < 0 && errno != ENOENT)
-		return err_sys(err, errno, "%s" RUN_DIR "/%s", s->root, path);
+	int rc = drop(s, path);
+	if (rc < 0)
+		return err_sys(err, rc, "%s" RUN_DIR "/%s", s->root, path);
 	char ctl[32];
 	if (r->jid > 0) {
 		snprintf(ctl, sizeof(ctl), "ctl/%d", r->jid);
-		unlinkat(s->dir, ctl, 0);
-		drop_claim(s, "jids", (unsigned)r->jid, file);
+		if ((rc = drop(s, ctl)) < 0)
+			return err_sys(err, rc, "%s" RUN_DIR "/%s", s->root, ctl);
+		rc = drop_claim(s, "jids", (unsigned)r->jid, file);
 	}
-	if (r->slot != SLOT_NONE)
-		drop_claim(s, "slots", r->slot, file);
-	return 0;
+	if (rc == 0 && r->slot != SLOT_NONE)
+		rc = drop_claim(s, "slots", r->slot, file);
+	return rc < 0 ? err_sys(err, rc, "%s" RUN_DIR ": a number of %s", s->root, r->name) : 0;
 }
 
 static bool all_digits(const char *s)
@@ -337,6 +350,13 @@ int state_claim_slot(struct state *s, const char *name, uint32_t *slot, struct n
 	return 0;
 }
 
+bool state_holds(struct state *s, const struct record *r)
+{
+	autofree char *file = state_name(r->name);
+	return is_claim_of(s, "jids", (unsigned)r->jid, file) &&
+	       is_claim_of(s, "slots", r->slot, file);
+}
+
 void state_release(struct state *s, int jid, uint32_t slot)
 {
 	char path[64];
@@ -350,44 +370,107 @@ void state_release(struct state *s, int jid, uint32_t slot)
 	}
 }
 
-/* Is the claim's jail neither recorded nor being worked on? The lock is held while we look, and
- * until the claim is gone. */
-static void sweep_one(struct state *s, const char *folder, const char *number)
+/* ---- what killed commands leave ---- */
+
+/* Removes it, or tells whose it is. */
+struct sweep {
+	struct state *s;
+	struct strv *jails; /* NULL: remove */
+};
+
+static void swept(struct sweep *w, const char *name)
+{
+	if (!strv_has(w->jails, name))
+		strv_add(w->jails, name);
+}
+
+/* Nobody works on the jail, and it has no record: *lock is held until what is left has gone. */
+static bool is_stale(struct sweep *w, const char *file, const char *name, int *lock)
+{
+	struct str record autodone(str_done) = {0};
+	struct ng_err busy = {0};
+	str_addf(&record, "jails/%s", file);
+	if (faccessat(w->s->dir, record.s, F_OK, 0) == 0)
+		return false;
+	*lock = state_trylock(w->s, name, NULL, &busy);
+	return *lock >= 0 && faccessat(w->s->dir, record.s, F_OK, 0) < 0;
+}
+
+static void sweep_claim(struct sweep *w, const char *folder, const char *number)
 {
 	char path[320], target[512];
+	autoclose int lock = -1;
 	snprintf(path, sizeof(path), "%s/%s", folder, number);
-	ssize_t n = readlinkat(s->dir, path, target, sizeof(target) - 1);
+	ssize_t n = readlinkat(w->s->dir, path, target, sizeof(target) - 1);
 	if (n <= 9)
 		return;
 	target[n] = '\0';
-	if (faccessat(s->dir, target + 3, F_OK, 0) == 0)
-		return;
 	autofree char *name = plain_name(target + 9);
-	struct ng_err busy = {0};
-	autoclose int lock = state_trylock(s, name, NULL, &busy);
-	if (lock < 0 || faccessat(s->dir, target + 3, F_OK, 0) == 0)
+	if (!is_stale(w, target + 9, name, &lock))
 		return;
+	if (w->jails) {
+		swept(w, name);
+		return;
+	}
 	if (str_eq(folder, "jids")) {
 		snprintf(path, sizeof(path), "ctl/%s", number);
-		unlinkat(s->dir, path, 0);
+		unlinkat(w->s->dir, path, 0);
 	}
-	drop_claim(s, folder, (unsigned)strtoul(number, NULL, 10), target + 9);
+	(void)!drop_claim(w->s, folder, (unsigned)strtoul(number, NULL, 10), target + 9);
+}
+
+/* ".NAME", which was to become the record. */
+static void sweep_record(struct sweep *w, const char *folder, const char *file)
+{
+	char path[320];
+	struct ng_err busy = {0};
+	autofree char *name = plain_name(file + 1);
+	autoclose int lock = state_trylock(w->s, name, NULL, &busy);
+	if (lock < 0)
+		return;
+	snprintf(path, sizeof(path), "%s/%s", folder, file);
+	if (!w->jails) {
+		unlinkat(w->s->dir, path, 0);
+		return;
+	}
+	/* Beside a whole one it means nothing. */
+	snprintf(path, sizeof(path), "%s/%s", folder, file + 1);
+	if (faccessat(w->s->dir, path, F_OK, 0) < 0)
+		swept(w, name);
+}
+
+static int sweep_folder(struct sweep *w, const char *folder,
+			void (*one)(struct sweep *w, const char *folder, const char *name),
+			struct ng_err *err)
+{
+	struct dirent *e;
+	DIR *d = open_folder(w->s, folder);
+	if (!d)
+		return err_sys(err, errno, "%s" RUN_DIR "/%s", w->s->root, folder);
+	while ((e = readdir(d)))
+		if (one == sweep_record ? e->d_name[0] == '.' && strspn(e->d_name, ".") == 1
+					: all_digits(e->d_name))
+			one(w, folder, e->d_name);
+	closedir(d);
+	return 0;
+}
+
+static int sweep(struct sweep *w, struct ng_err *err)
+{
+	int rc = sweep_folder(w, "jids", sweep_claim, err);
+	if (rc == 0)
+		rc = sweep_folder(w, "slots", sweep_claim, err);
+	return rc == 0 ? sweep_folder(w, "jails", sweep_record, err) : rc;
 }
 
 int state_sweep(struct state *s, struct ng_err *err)
 {
-	static const char *const claims[] = {"jids", "slots"};
-	for (size_t i = 0; i < ARRAY_SIZE(claims); i++) {
-		DIR *d = open_folder(s, claims[i]);
-		if (!d)
-			return err_sys(err, errno, "%s" RUN_DIR "/%s", s->root, claims[i]);
-		struct dirent *e;
-		while ((e = readdir(d)))
-			if (all_digits(e->d_name))
-				sweep_one(s, claims[i], e->d_name);
-		closedir(d);
-	}
-	return 0;
+	return sweep(&(struct sweep){.s = s}, err);
+}
+
+int state_stale(struct state *s, struct strv *jails, struct ng_err *err)
+{
+	return sweep(&(struct sweep){.s = s, .jails = jails}, err);
 }
 
 /* ---- locks ---- */
@@ -406,6 +489,8 @@ static int lock(struct state *s, const char *name, int how, int *wait_fd, struct
 			*wait_fd = fd;
 		else
 			close(fd);
+		if (code != EWOULDBLOCK)
+			return err_sys(err, code, "%s" RUN_DIR "/%s", s->root, path);
 		return err_set(err, code, "another command is working on jail \"%s\"", name);
 	}
 	return fd;

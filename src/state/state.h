@@ -84,9 +84,14 @@ int state_claim_jid(struct state *s, const char *name, int want, int *jid,
 		    struct ng_err *err) MUST_CHECK;
 int state_claim_slot(struct state *s, const char *name, uint32_t *slot,
 		     struct ng_err *err) MUST_CHECK;
+/* Are both still the record's? Who claims without the jail's lock, since a jail without a name has
+ * none before it has a number, takes the lock then and looks. */
+bool state_holds(struct state *s, const struct record *r);
 void state_release(struct state *s, int jid, uint32_t slot); /* 0, SLOT_NONE: none */
-/* Removes claims that no record backs and no command is working on. */
+/* Removes what no record backs and no command is working on: claims, half of a record. state_stale
+ * only tells whose it is, each name once. */
 int state_sweep(struct state *s, struct ng_err *err) MUST_CHECK;
+int state_stale(struct state *s, struct strv *jails, struct ng_err *err) MUST_CHECK;
 
 /* The reason why a jail's last start or stop failed; NULL: forget it. What cannot be written is not
  * worth a second complaint. */

@@ -193,6 +193,8 @@ int pidfd_signal(int pidfd, int sig)
 	return pidfd_send_signal(pidfd, sig, NULL, 0) < 0 ? -errno : 0;
 }
 
+#define EXITING 0x4 /* PF_EXITING of the kernel's flags, see proc_pid_stat(5) */
+
 int pid_start_time(pid_t pid, uint64_t *ticks)
 {
 	char path[32], buf[1024];
@@ -203,16 +205,17 @@ int pid_start_time(pid_t pid, uint64_t *ticks)
 	/* The second field is the program's name in parentheses and may hold anything. */
 	char *p = strrchr(buf, ')');
 	char state;
+	unsigned flags;
 	unsigned long long start;
 	if (!p || sscanf(p + 1,
-			 " %c %*d %*d %*d %*d %*d %*u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
+			 " %c %*d %*d %*d %*d %*d %u %*u %*u %*u %*u %*u %*u %*d %*d %*d %*d %*d "
 			 "%*d %llu",
-			 &state, &start) != 2)
+			 &state, &flags, &start) != 3)
 		return -EPROTO;
 	if (state == 'Z' || state == 'X' || state == 'x')
 		return -ESRCH;
 	*ticks = start;
-	return 0;
+	return flags & EXITING ? 1 : 0;
 }
 
 int pid_open_root(pid_t pid, uint64_t started)
@@ -225,7 +228,7 @@ int pid_open_root(pid_t pid, uint64_t started)
 		return -errno;
 	/* If it is alive now, it was when we opened. */
 	int r = pid_start_time(pid, &now);
-	if (r == 0 && now != started)
+	if (r >= 0 && now != started)
 		r = -ESRCH;
 	return r < 0 ? r : take_fd(&fd);
 }

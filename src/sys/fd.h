@@ -35,7 +35,8 @@ ssize_t fd_recv(int sock, void *data, size_t size, int *fds, unsigned *nfds) MUS
 int pidfd_open_pid(pid_t pid) MUST_CHECK;
 int pidfd_signal(int pidfd, int sig);
 /* When the process started, in clock ticks since boot (/proc/PID/stat, field 22): with the pid it
- * names a process for ever. -ESRCH where it is gone or a zombie. */
+ * names a process for ever. 1 where it is on its way out already (a PID 1 is until the last process of
+ * its namespace has gone), -ESRCH where it is gone or a zombie. */
 int pid_start_time(pid_t pid, uint64_t *ticks) MUST_CHECK;
 /* The root directory (O_PATH) of the process that started then; -ESRCH where its number is another's
  * by now, whose root is not to be mistaken for its own. */

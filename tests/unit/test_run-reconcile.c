@@ -107,7 +107,7 @@ static void expect(struct world *w, const char *lines)
 {
 	struct reconcile r;
 	struct str text = {0};
-	reconcile(w->v, w->n, &w->none, &r);
+	reconcile(w->v, w->n, &w->none, &w->none, &r);
 	for (size_t i = 0; i < r.n; i++)
 		str_addf(&text, "%s\n", r.v[i].text);
 	assert_string_equal(str_text(&text), lines);
@@ -126,7 +126,7 @@ static void check(const char *runs, const char *wants, const char *lines)
 static unsigned op_of(struct world *w, const char *name)
 {
 	struct reconcile r;
-	reconcile(w->v, w->n, &w->none, &r);
+	reconcile(w->v, w->n, &w->none, &w->none, &r);
 	unsigned op = r.op[find(w, name) - w->v];
 	reconcile_done(&r);
 	return op;

@@ -143,6 +143,10 @@ static void sweep_spares_what_is_locked_or_recorded(void **arg)
 	assert_int_equal(state_write(s, &r, &err), 0);
 	autoclose int lock = state_lock(s, "locked", &err);
 	assert_true(lock >= 0);
+	struct strv stale autodone(strv_done) = {0};
+	assert_int_equal(state_stale(s, &stale, &err), 0);
+	assert_int_equal(stale.n, 1);
+	assert_string_equal(stale.v[0], "stray");
 	assert_int_equal(state_sweep(s, &err), 0);
 	int jid;
 	assert_int_equal(state_claim_jid(s, "x", locked, &jid, &err), -EEXIST);

@@ -1,0 +1,199 @@
+"""Commands stopped at every one of their steps, by an error and by kill -9: see tests/fault/fault.c.
+
+A command that met an error has undone all it had done and says so. One that was killed leaves
+what the next command tells, and `newgate up` puts right. In the end nothing is left of either."""
+
+import itertools
+import json
+import os
+from pathlib import Path
+
+import pytest
+
+from test_up import RC, plan
+from vps import BUILD
+
+FAULT = BUILD / "tests" / "fault" / "fault.so"
+# All that a jail can have outside of its own namespaces.
+CONF = """
+    persist; interface = "lo100";
+    db { ip4.addr = 10.100.0.2; path = "/var/jails/db"; }
+    web {
+        path = "/var/jails/web";
+        ip4.addr = auto, "eth0|203.0.113.50"; ip6.addr = "2001:db8:1::50";
+        rdr = "tcp 80", "tcp 443 -> 8443"; allow.connect = "db tcp 5432", "internet";
+        mount = "tmpfs /var/jails/web/tmp tmpfs rw,size=1m 0 0"; mount.devfs;
+        exec.prestart = "true"; exec.start = "true"; exec.stop = "true"; exec.poststop = "true";
+        service = "sleep 1000"; exec.consolelog = "/var/log/web.log";
+    }
+"""
+LOOK = """
+    nft -j list ruleset
+    printf '%s\\n' 'link show' 'route show' 'neighbour show proxy' | ip -j -4 -batch -
+    printf '%s\\n' 'route show' 'neighbour show proxy' | ip -j -6 -batch -
+"""
+
+
+@pytest.fixture
+def host(vps):
+    """db runs; web, an overlay, has run once."""
+    vps.write("/etc/jail.conf", CONF)
+    vps.write("/etc/rc.conf", RC)
+    vps.path("/var/log").mkdir(parents=True)
+    vps.busybox("/var/jails/db")
+    vps.run("newgate", "template", "create", "_base", "--from", vps.path("/var/jails/db"))
+    vps.run("newgate", "clone", "_base", "web")
+    vps.run("newgate", "up")
+    vps.run("jail", "-r", "web")
+    return vps
+
+
+def files(vps):
+    """All names, but for trees, locks, the numbers given last, and why something failed."""
+    found = []
+    for path, folders, names in os.walk(vps.root):
+        inside = Path(path).relative_to(vps.root)
+        if str(inside) in ("var/lib/newgate/templates", "var/jails/db", "var/log", "run/newgate/locks", "run/newgate/failed"):
+            folders.clear()
+        else:
+            found += [str(inside / name) for name in names + folders if not name.startswith("last.")]
+    return sorted(found)
+
+
+def leases(vps):
+    """What the journal comes to."""
+    held = []
+    for line in vps.read("/var/lib/newgate/leases").splitlines():
+        if line.startswith("free "):
+            held = [lease for lease in held if not lease.endswith(line.removeprefix("free"))]
+        else:
+            held.append(line)
+    return held
+
+
+def look(vps):
+    text, found, decoder = vps.run("sh", "-c", LOOK).stdout, [], json.JSONDecoder()
+    while text:
+        value, end = decoder.raw_decode(text)
+        found, text = found + [value], text[end:].lstrip()
+    links = [link["ifname"] for link in found[1]]
+    if not set(links) <= {"lo", "eth0", "lo100", "ng1"}:
+        vps.wait_links_gone(r"ng(?!1$)\d")
+        return look(vps)
+    # What changes by itself: handles, and who has many connections.
+    ruleset = [thing for thing in found[0]["nftables"] if thing.get("set", {}).get("name") != "crowd"]
+    for thing in ruleset:
+        for value in thing.values():
+            value.pop("handle", None)
+    return {"links": links, "ruleset": ruleset, "routes": found[2] + found[4], "proxies": found[3] + found[5]}
+
+
+def state(vps):
+    """All that newgate keeps outside of jails' namespaces."""
+    return {
+        **look(vps),
+        "files": files(vps),
+        "mounts": [m for m in (vps.proc / "1" / "mountinfo").read_text().splitlines() if str(vps.root) in m],
+        "leases": leases(vps),
+        "configuration": [p.read_text() for p in sorted(vps.path("/etc").rglob("*")) if p.is_file()],
+        "cgroups": sorted(p.name for p in vps.cgroup().iterdir() if p.is_dir()),
+        "processes": sorted(command for pid, command in vps.processes().items()
+                            if command != "newgate-init db" and not vps.ends(pid)),
+    }
+
+
+def items(a, b):
+    """Those of a that b has not."""
+    return [x for x in a if x not in b] if isinstance(a, list) else a
+
+
+class Walk:
+    """A command, stopped at each of its steps in turn."""
+
+    def __init__(self, vps, kind):
+        self.vps, self.kind, self.base = vps, kind, state(vps)
+        self.report = vps.folder / "report"
+
+    def steps(self, *argv):
+        """Until the command ends without having been stopped."""
+        for step in itertools.count(1):
+            self.report.write_bytes(bytes(64))
+            got = self.vps.run("env", f"LD_PRELOAD={FAULT}", f"FAULT={self.kind} {step} {self.report}",
+                               *argv, status=None)
+            call = self.report.read_bytes().partition(b"\0")[0].decode()
+            if not call:
+                assert got.returncode == 0, got
+                return
+            print(f"{self.kind} at step {step}, {call}: {got.returncode} {got.stdout}{got.stderr}")
+            yield got
+
+    def is_clean(self):
+        """Nothing is left of the jail."""
+        now = state(self.vps)
+        for what, before in self.base.items():
+            assert now[what] == before, f"{what}\nmissing: {items(before, now[what])}\nleft: {items(now[what], before)}"
+
+    def heals(self):
+        """newgate up puts right what it says is wrong."""
+        planned = plan(self.vps)
+        assert self.vps.run("newgate", "up").stdout.splitlines()[:len(planned)] == planned
+        assert plan(self.vps) == []
+
+    def heals_and_goes(self):
+        self.heals()
+        self.vps.run("jail", "-r", "web")
+        self.is_clean()
+
+
+START = "starts web; opens tcp 80, tcp 443 -> 8443"
+LEFT = ["clears up after web, a command for which was killed",
+        "clears up after web, whose start was interrupted", "clears up after web, which ended"]
+
+
+def test_errors_in_create(host):
+    """Each is undone, all of it, and told; or the jail does without."""
+    walk = Walk(host, "error")
+    for got in walk.steps("jail", "-c", "web"):
+        if got.returncode == 0:
+            assert plan(host) == []
+            host.run("jail", "-r", "web")
+        else:
+            assert got.stderr.startswith("jail: ")
+        walk.is_clean()
+
+
+def test_kills_in_create(host):
+    walk = Walk(host, "kill")
+    for got in walk.steps("jail", "-c", "web"):
+        planned = plan(host)
+        assert planned in [[], [START]] + [[left, START] for left in LEFT]
+        walk.heals_and_goes()
+
+
+@pytest.mark.parametrize("kind", ["error", "kill"])
+def test_remove(host, kind):
+    walk = Walk(host, kind)
+    host.run("jail", "-c", "web")
+    for got in walk.steps("jail", "-r", "web"):
+        if got.returncode == 0:
+            walk.is_clean()
+        elif got.returncode == 1:
+            assert got.stderr.startswith("jail: ")
+        walk.heals_and_goes()
+        host.run("jail", "-c", "web")
+
+
+@pytest.mark.parametrize("kind", ["error", "kill"])
+def test_change(host, kind):
+    """newgate up, which changes what a running jail may."""
+    walk = Walk(host, kind)
+    host.run("jail", "-c", "web")
+    changes = itertools.cycle([CONF.replace('"tcp 80"', '"tcp 81"').replace('"internet"', '"host tcp 22"'), CONF])
+    host.write("/etc/jail.conf", next(changes))
+    for got in walk.steps("newgate", "up"):
+        if got.returncode == 1:
+            assert got.stderr.startswith("newgate up: ")
+        walk.heals()
+        host.write("/etc/jail.conf", next(changes))
+    host.write("/etc/jail.conf", CONF)
+    walk.heals_and_goes()
