@@ -4,6 +4,7 @@
 #include <sched.h>
 #include <sys/wait.h>
 #include "base/mem.h"
+#include "firewall/firewall.h"
 #include "net/range.h"
 #include "net/rules.h"
 #include "sys/fd.h"
@@ -69,7 +70,12 @@ int net_look(struct net *n, bool six, struct strv *faults, struct ng_err *err)
 	struct rules_facts facts = {.made = &made,
 				    .drop4 = strchr(switched, '4') != NULL,
 				    .drop6 = strchr(switched, '6') != NULL};
-	return rules_look(n, &facts, faults, err);
+	autodone(firewall_done) struct firewall pf = {.lock = -1};
+	if (firewall_is_on(n->state, n->rc)) {
+		facts.pf = &pf;
+		rc = pf_open(n, &pf, err);
+	}
+	return rc < 0 ? rc : rules_look(n, &facts, faults, err);
 }
 
 int net_heal(struct net *n, bool six, struct ng_err *err)

@@ -6,6 +6,7 @@
 #include <sys/file.h>
 #include "base/mem.h"
 #include "net/elem.h"
+#include "firewall/firewall.h"
 #include "net/range.h"
 #include "net/rules.h"
 #include "sys/fd.h"
@@ -35,7 +36,7 @@ bool net_outside(struct net *n, int family, struct rtnl_link *out)
 
 int net_open(struct net *n, struct state *s, const struct rcconf *rc, struct ng_err *err)
 {
-	*n = (struct net){.state = s};
+	*n = (struct net){.state = s, .rc = rc};
 	int rc_ = nl_open(&n->route, NETLINK_ROUTE);
 	if (rc_ == 0)
 		rc_ = nl_open(&n->filter, NETLINK_NETFILTER);
@@ -162,7 +163,8 @@ static void tell_resolver(struct net *n, const struct ng_err *err)
 	n->warning = mem_strdup(err->text);
 }
 
-static int prepare_locked(struct net *n, int fd, struct strv *made, struct ng_err *err)
+static int prepare_locked(struct net *n, int fd, struct strv *made, struct firewall *pf,
+			  struct ng_err *err)
 {
 	char switched[16];
 	bool loaded = n->reload;
@@ -174,7 +176,8 @@ static int prepare_locked(struct net *n, int fd, struct strv *made, struct ng_er
 	/* The table first: nothing is forwarded before it is there to say what. */
 	struct rules_facts facts = {.made = made,
 				    .drop4 = strchr(switched, '4') != NULL,
-				    .drop6 = strchr(switched, '6') != NULL};
+				    .drop6 = strchr(switched, '6') != NULL,
+				    .pf = pf};
 	rc = rules_ready(n, &facts, &loaded, err);
 	return rc < 0 ? rc : forward_now(n, err);
 }
@@ -183,14 +186,19 @@ int net_prepare(struct net *n, struct ng_err *err)
 {
 	struct strv made = {0};
 	struct ng_err told = {0};
+	autodone(firewall_done) struct firewall pf = {.lock = -1};
 
 	if (n->ready)
 		return 0;
+	bool on = firewall_is_on(n->state, n->rc);
+	int rc = on ? pf_open(n, &pf, err) : 0;
+	if (rc < 0)
+		return rc;
 	autoclose int fd =
 	    openat(n->state->dir, RANGE_MADE, O_RDWR | O_CREAT | O_APPEND | O_CLOEXEC, 0600);
 	if (fd < 0 || flock(fd, LOCK_EX) < 0)
 		return err_sys(err, errno, "/run/newgate/" RANGE_MADE);
-	int rc = prepare_locked(n, fd, &made, err);
+	rc = prepare_locked(n, fd, &made, on ? &pf : NULL, err);
 	strv_done(&made);
 	if (rc < 0)
 		return err_prefix(err, "network");

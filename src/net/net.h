@@ -29,6 +29,7 @@
 struct net {
 	struct nl route, filter;
 	struct state *state;
+	const struct rcconf *rc;
 	struct net_range **range; /* range.h */
 	size_t nranges;
 	struct net_host *host; /* host.h */
@@ -118,6 +119,18 @@ int net_heal_jail(struct net *n, const struct record *r, struct net_jail *nj,
 		  struct ng_err *err) MUST_CHECK;
 /* Below /run/newgate: the families ("4", "6") that newgate switched forwarding on for. */
 #define NET_FORWARDING "forwarding"
+
+/* pf.c: pf.conf as the firewall. Makes everything ready and changes nothing (firewall.h); firewall_done
+ * in any case. Faults and warnings go to d. */
+struct firewall;
+struct firewall_load;
+int net_pf_make(struct net *n, const struct firewall_load *load, struct firewall *f,
+		struct diags *d, struct ng_err *err) MUST_CHECK;
+/* Loads what was made: 1; 0 where that is loaded already. Where pf is off it is only kept (1). */
+int net_pf_load(struct net *n, struct firewall *f, struct ng_err *err) MUST_CHECK;
+/* pfctl -e, -d: 1; 0 where it was so already. With pf on, what was loaded last counts again, else
+ * pf_rules of rc.conf. */
+int net_pf_switch(struct net *n, bool on, struct diags *d, struct ng_err *err) MUST_CHECK;
 
 /* vnet.interface: moves links of the host in by name, and back out of a namespace when the jail has
  * ended (a physical one would come back by itself, others would vanish with the namespace). Not

@@ -5,6 +5,7 @@
 #include <stdio.h>
 #include "base/mem.h"
 #include "base/num.h"
+#include "firewall/firewall.h"
 #include "net/elem.h"
 #include "net/range.h"
 #include "net/hooks_nft.h" /* hooks_nft[]: the bytes of hooks.nft */
@@ -94,7 +95,8 @@ static int add_elements(struct net *n, struct str *out, struct ng_err *err)
 	return 0;
 }
 
-static int load(struct net *n, const char *fingerprint, const char *rules, struct ng_err *err)
+static int load(struct net *n, const struct rules_facts *f, const char *fingerprint,
+		const char *rules, struct ng_err *err)
 {
 	struct str text = {0};
 	/* The first line makes the second valid where there is none. */
@@ -102,6 +104,8 @@ static int load(struct net *n, const char *fingerprint, const char *rules, struc
 		 "add table inet " NFT_TABLE "\ndelete table inet " NFT_TABLE "\n"
 		 "table inet " NFT_TABLE " {\n\tcomment \"%s\"\n}\n%s",
 		 fingerprint, rules);
+	if (f->pf)
+		str_add(&text, str_text(&f->pf->text));
 	int rc = add_elements(n, &text, err);
 	if (rc == 0)
 		rc = nft_load(str_text(&text), err);
@@ -124,6 +128,8 @@ static void make_rules(const struct rules_facts *f, struct str *rules,
 		add_transit(rules, "ipv4");
 	if (f->drop6)
 		add_transit(rules, "ipv6");
+	if (f->pf)
+		str_addf(rules, "# pf %s\n", f->pf->hash);
 	snprintf(want, FINGERPRINT, "newgate %016" PRIx64, hash(str_text(rules)));
 }
 
@@ -146,11 +152,11 @@ static void note_loaded(struct net *n, const char *fingerprint)
 		unlinkat(n->state->dir, LOADED, 0);
 }
 
-static int load_and_note(struct net *n, const struct str *rules, const char *want,
-			 struct ng_err *err)
+static int load_and_note(struct net *n, const struct rules_facts *f, const struct str *rules,
+			 const char *want, struct ng_err *err)
 {
 	*err = (struct ng_err){0};
-	int rc = load(n, want, str_text(rules), err);
+	int rc = load(n, f, want, str_text(rules), err);
 	if (rc == 0)
 		note_loaded(n, want);
 	return rc;
@@ -163,18 +169,26 @@ int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct
 
 	make_rules(f, &rules, want);
 	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
-	if (rc >= 0 && !*loaded && str_eq(have, want))
+	bool tables = f->pf && f->pf->made && !f->pf->same; /* hold something else */
+	if (rc >= 0 && !*loaded && str_eq(have, want) && !tables)
 		return 0;
 	*loaded = false;
 	if (rc < 0 && rc != -ENOENT)
 		return rc;
-	rc = load_and_note(n, &rules, want, err);
+	rc = pf_ready(n, f, err);
+	if (rc < 0)
+		return rc;
+	rules.len = 0;
+	make_rules(f, &rules, want);
+	rc = load_and_note(n, f, &rules, want, err);
 	*loaded = rc == 0;
 	/* The first table of all may have brought connection tracking into the kernel, and with it
 	 * how many there can be. */
 	memcpy(have, want, sizeof want);
 	make_rules(f, &again, want);
-	return rc < 0 || str_eq(have, want) ? rc : load_and_note(n, &again, want, err);
+	if (rc == 0 && !str_eq(have, want))
+		rc = load_and_note(n, f, &again, want, err);
+	return rc == 0 && f->pf ? firewall_keep(f->pf, err) : rc;
 }
 
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, struct ng_err *err)

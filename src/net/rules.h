@@ -9,8 +9,12 @@
 struct rules_facts {
 	const struct strv *made;
 	bool drop4, drop6;
-	bool pf; /* a pf.conf is the firewall */
+	struct firewall *pf; /* a pf.conf is the firewall; or NULL */
 };
+/* pf.c: opens pf, which is on; its lock is taken before that of the ranges. */
+int pf_open(struct net *n, struct firewall *pf, struct ng_err *err) MUST_CHECK;
+/* Makes ready what is to be loaded, where that was not done. */
+int pf_ready(struct net *n, const struct rules_facts *f, struct ng_err *err) MUST_CHECK;
 /* Loads the table, with the elements of every running jail, unless it is there already (or *loaded
  * is set: then in any case). Sets *loaded. */
 int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded,

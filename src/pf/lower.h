@@ -125,6 +125,7 @@ struct lower_op {
 	const char *type;
 	bool dynamic; /* filled by rules; else spans from a table */
 	uint32_t size;
+	unsigned days; /* until the kernel forgets an element; 0: never */
 	const char **elem;
 	size_t nelems;
 	/* a chain: "nat prerouting -100", or NULL */
@@ -169,6 +170,9 @@ void lower_print(struct str *out, const struct lower *l);
 const struct pf_rule *lower_id(const struct pf *pf, const char *id);
 /* The name of the set that a table is: kind 't' as loaded, 'd' filled by overload. */
 void lower_set_name(struct str *out, const struct pf_table *t, char kind, int af);
+/* How long the kernel remembers what overload put into a table: so long that the age of an entry can
+ * be told from what is left. */
+#define LOWER_OVERLOAD_DAYS 3650
 /* Is the table the overload of some rule? Then it has the second kind of set, too. */
 bool lower_is_overload(const struct pf *pf, const struct pf_table *t);
 

@@ -182,6 +182,7 @@ void lower_table(struct lowering *w, const struct pf_table *t)
 		o->type = six ? "ipv6_addr" : "ipv4_addr";
 		o->dynamic = true;
 		o->size = 65536;
+		o->days = LOWER_OVERLOAD_DAYS;
 	}
 }
 

@@ -391,18 +391,23 @@ static void add_rule(struct str *out, const struct lower_op *o, unsigned map)
 
 /* ---- the table ---- */
 
-static void add_set(struct str *out, const struct lower_op *o)
+static void add_set(struct str *out, const struct lower_op *o, bool filled)
 {
+	size_t n = filled ? o->nelems : 0;
+
 	str_addf(out, "\tset %s {\n\t\ttype %s\n", o->name, o->type);
 	if (o->dynamic)
-		str_addf(out, "\t\tflags dynamic\n\t\tsize %u\n", o->size);
+		str_addf(out, "\t\tflags dynamic%s\n\t\tsize %u\n", o->days ? ",timeout" : "",
+			 o->size);
 	else
 		str_add(out, "\t\tflags interval\n\t\tauto-merge\n");
-	if (o->nelems)
+	if (o->days)
+		str_addf(out, "\t\ttimeout %ud\n", o->days);
+	if (n)
 		str_add(out, "\t\telements = {\n");
-	for (size_t i = 0; i < o->nelems; i++)
+	for (size_t i = 0; i < n; i++)
 		str_addf(out, "\t\t\t%s,\n", o->elem[i]);
-	if (o->nelems)
+	if (n)
 		str_add(out, "\t\t}\n");
 	str_add(out, "\t}\n");
 }
@@ -449,7 +454,7 @@ static void add_chain(struct str *out, const struct lower *l, const struct order
 	str_add(out, "\t}\n");
 }
 
-void pf_nft(struct str *out, const struct lower *l)
+void pf_nft(struct str *out, const struct lower *l, bool filled)
 {
 	struct order order;
 
@@ -457,7 +462,7 @@ void pf_nft(struct str *out, const struct lower *l)
 	str_add(out, "table inet newgate {\n");
 	for (size_t i = 0; i < l->n; i++) {
 		if (l->op[i].kind == LOWER_SET)
-			add_set(out, &l->op[i]);
+			add_set(out, &l->op[i], filled);
 		else if (l->op[i].nmany)
 			add_map(out, &l->op[i], order.map[i]);
 	}

@@ -4,6 +4,7 @@
 
 #include "pf/lower.h"
 
-void pf_nft(struct str *out, const struct lower *l);
+/* filled: with what tables hold. Without it, the text is the same as long as the rules are. */
+void pf_nft(struct str *out, const struct lower *l, bool filled);
 
 #endif

@@ -47,6 +47,31 @@ static bool flow_attrs(const struct nlmsghdr *h, const struct nlattr **tb, int *
 	return tb[CTA_TUPLE_ORIG] && tb[CTA_TUPLE_REPLY];
 }
 
+static void parse_tcp(const struct nlattr *a, struct ct_flow *out)
+{
+	const struct nlattr *tb[CTA_PROTOINFO_MAX + 1], *tcp[CTA_PROTOINFO_TCP_MAX + 1];
+	nlread_nested(a, tb, CTA_PROTOINFO_MAX);
+	nlread_nested(tb[CTA_PROTOINFO_TCP], tcp, CTA_PROTOINFO_TCP_MAX);
+	out->tcp_state = nlread_u8(tcp[CTA_PROTOINFO_TCP_STATE]);
+}
+
+static uint64_t be64(const struct nlattr *a)
+{
+	uint64_t v = 0;
+	const uint8_t *p = nlread_bytes(a, 8, NULL);
+	for (int i = 0; p && i < 8; i++)
+		v = v << 8 | p[i];
+	return v;
+}
+
+static void parse_counters(const struct nlattr *a, struct ct_flow *out, int way)
+{
+	const struct nlattr *tb[CTA_COUNTERS_MAX + 1];
+	nlread_nested(a, tb, CTA_COUNTERS_MAX);
+	out->packets[way] = be64(tb[CTA_COUNTERS_PACKETS]);
+	out->bytes[way] = be64(tb[CTA_COUNTERS_BYTES]);
+}
+
 static bool parse_flow(const struct nlattr *const *tb, int family, struct ct_flow *out)
 {
 	struct tuple orig = {0}, reply = {0};
@@ -64,7 +89,12 @@ static bool parse_flow(const struct nlattr *const *tb, int family, struct ct_flo
 	    .reply_dport = reply.dport,
 	    .mark = nlread_be32(tb[CTA_MARK]),
 	    .id = nlread_be32(tb[CTA_ID]),
+	    .timeout = nlread_be32(tb[CTA_TIMEOUT]),
+	    .status = nlread_be32(tb[CTA_STATUS]),
 	};
+	parse_tcp(tb[CTA_PROTOINFO], out);
+	parse_counters(tb[CTA_COUNTERS_ORIG], out, 0);
+	parse_counters(tb[CTA_COUNTERS_REPLY], out, 1);
 	return orig.src.family && orig.dst.family && reply.src.family && reply.dst.family;
 }
 
@@ -142,6 +172,31 @@ int ct_flush(struct nl *nl, bool (*match)(const struct ct_flow *f, void *arg), v
 			r = 0;
 	}
 	return r < 0 ? r : d.flows;
+}
+
+/* To be looked at */
+
+struct looking {
+	int (*fn)(const struct ct_flow *f, void *arg);
+	void *arg;
+};
+
+static int look(const struct nlmsghdr *h, void *arg)
+{
+	struct looking *l = arg;
+	struct ct_flow f;
+	return ct_parse(h, &f) ? l->fn(&f, l->arg) : 0;
+}
+
+int ct_each(struct nl *nl, int (*fn)(const struct ct_flow *f, void *arg), void *arg,
+	    struct ng_err *err)
+{
+	autodone(nl_batch_done) struct nl_batch b = {0};
+	struct nfgenmsg head = {.nfgen_family = AF_UNSPEC, .version = NFNETLINK_V0};
+	struct looking l = {fn, arg};
+	nl_begin(&b);
+	nl_message(&b, ct_type(IPCTNL_MSG_CT_GET), NLM_F_DUMP, &head, sizeof head);
+	return nl_query(nl, &b, look, &l, err);
 }
 
 /* By address */

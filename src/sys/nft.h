@@ -17,6 +17,8 @@ struct nft_elem {
 	uint8_t key[64], key_end[64], data[64];
 	unsigned keylen, key_endlen, datalen; /* key_endlen, datalen 0: none */
 	unsigned fields;                      /* of the key; counted by nft_key */
+	uint64_t expires;                     /* read: in so many ms; 0: not by itself */
+	bool end;                             /* read: of sets of spans, what lies behind one */
 };
 /* Each appends a field, padded. */
 void nft_key(struct nft_elem *e, const void *field, unsigned len);
@@ -44,6 +46,11 @@ struct nft_elems {
 int nft_read_elems(struct nl *nl, const char *set, struct nft_elems *out,
 		   struct ng_err *err) MUST_CHECK;
 void nft_elems_done(struct nft_elems *e);
+/* Every rule and every element of a map whose name begins with `maps` that counts packets and has a
+ * comment, in no order. */
+int nft_read_counters(struct nl *nl, const char *maps,
+		      void (*fn)(void *arg, const char *comment, uint64_t packets, uint64_t bytes),
+		      void *arg, struct ng_err *err) MUST_CHECK;
 /* Runs `nft -f -` with the text: one transaction. The kernel's complaint goes to err. */
 int nft_load(const char *ruleset, struct ng_err *err) MUST_CHECK;
 

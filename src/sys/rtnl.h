@@ -60,6 +60,7 @@ int rtnl_each_link(struct nl *nl, int (*fn)(const struct rtnl_link *l, void *arg
 struct rtnl_address {
 	int index;
 	struct ipnet addr;
+	struct ip broadcast, peer; /* family 0: none */
 	bool secondary, dynamic;
 };
 int rtnl_each_address(struct nl *nl, int (*fn)(const struct rtnl_address *a, void *arg), void *arg,

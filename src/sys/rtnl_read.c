@@ -60,9 +60,15 @@ bool rtnl_parse_address(const struct nlmsghdr *h, struct rtnl_address *out)
 	uint32_t flags = tb[IFA_FLAGS] ? nlread_u32(tb[IFA_FLAGS]) : head->ifa_flags;
 	if (!ip.family || head->ifa_prefixlen > ip_bits(&ip))
 		return false;
+	struct ip far =
+	    tb[IFA_LOCAL] ? nlread_ip(tb[IFA_ADDRESS], head->ifa_family) : (struct ip){0};
+	if (far.family && ip_eq(&far, &ip))
+		far = (struct ip){0};
 	*out = (struct rtnl_address){
 	    .index = (int)head->ifa_index,
 	    .addr = {.addr = ip, .len = head->ifa_prefixlen},
+	    .broadcast = nlread_ip(tb[IFA_BROADCAST], head->ifa_family),
+	    .peer = far,
 	    .secondary = flags & IFA_F_SECONDARY,
 	    .dynamic = !(flags & IFA_F_PERMANENT),
 	};

@@ -106,7 +106,7 @@ static int show_lowered(const struct pf *pf, const struct pf_host *host, bool nf
 
 	pf_lower(&l, pf, host, &d);
 	if (nft)
-		pf_nft(&out, &l);
+		pf_nft(&out, &l, true);
 	else
 		lower_print(&out, &l);
 	if (!nft)
