@@ -454,6 +454,9 @@ def test_metadata_service(vps, v):
     assert vps.refused(a, "tcp", metadata, 80) == errno.ECONNREFUSED
     assert vps.ping(a, metadata) == (3 if v == 4 else 1)
     vps.seen(b, "tcp", metadata, 80, server)
+    # Others, and the same by way of a translator. Nobody is there, but the answer is the host's.
+    for other in {4: ("169.254.170.2", "100.100.100.200"), 6: ("64:ff9b::a9fe:a9fe", "fd00:c1::a9fe:a9fe")}[v]:
+        assert vps.refused(a, "tcp", other, 80) == errno.ECONNREFUSED
     # Some clouds serve names there.
     names = vps.listen("internet", "udp", metadata, 53)
     vps.seen(a, "udp", metadata, 53, names)
