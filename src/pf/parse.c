@@ -223,39 +223,46 @@ static bool is_statement(const struct parser *p)
 	return false;
 }
 
-bool p_list_items(struct parser *p, item_fn *item, void *out, bool nest)
+static void skip_newlines(struct parser *p)
+{
+	while (p->tok->now.type == TOK_NEWLINE)
+		p_next(p);
+}
+
+/* In a list that lacks its end. */
+static bool list_unclosed(struct parser *p, struct pos opened, bool first)
+{
+	if (p->tok->now.type == TOK_EOF && !p->tok->cut)
+		return !p_fault(p, opened, "syntax error: this \"{\" has no \"}\"");
+	if (!first || !is_statement(p))
+		return false;
+	p->lost = true;
+	return !p_fault(p, opened, "syntax error: this \"{\" has no \"}\" before line %u",
+			p->tok->now.pos.line);
+}
+
+bool p_list_items(struct parser *p, item_fn *item, void *out, unsigned flags)
 {
 	struct pos opened = p->tok->now.pos;
-	bool any = false;
+	bool may_end = flags & LIST_EMPTY;
 
+	if (p->braces >= PF_BLOCK_DEPTH)
+		return p_fault(p, opened, "lists stand in one another more than %u deep",
+			       PF_BLOCK_DEPTH);
 	p->braces++;
-	for (;; any = true) {
-		bool first = false;
-		while (p->tok->now.type == TOK_NEWLINE) {
-			p_next(p);
-			first = true;
-		}
-		if (any && p_take_op(p, ","))
-			while (p->tok->now.type == TOK_NEWLINE)
-				p_next(p);
-		if (any && p_at_op(p, "}"))
+	p_next(p);
+	for (;; may_end = true) {
+		bool first = p->tok->now.type == TOK_NEWLINE;
+		skip_newlines(p);
+		if (may_end && p_take_op(p, ","))
+			skip_newlines(p);
+		if (may_end && p_at_op(p, "}"))
 			break;
-		if (p->tok->now.type == TOK_EOF && !p->tok->cut)
-			return p_fault(p, opened,
-				       "syntax error: the \"{\" that opens here has no \"}\"");
-		if (first && is_statement(p)) {
-			p->lost = true;
-			return p_fault(p, opened,
-				       "syntax error: the \"{\" that opens here has no \"}\" "
-				       "before line %u",
-				       p->tok->now.pos.line);
-		}
-		if (nest && p_take_op(p, "{")) {
-			if (!p_list_items(p, item, out, nest))
-				return false;
-		} else if (!item(p, out)) {
+		if (list_unclosed(p, opened, first))
 			return false;
-		}
+		bool nested = flags & LIST_NEST && p_at_op(p, "{");
+		if (nested ? !p_list_items(p, item, out, flags) : !item(p, out))
+			return false;
 	}
 	p->braces--;
 	p_next(p);
@@ -264,9 +271,7 @@ bool p_list_items(struct parser *p, item_fn *item, void *out, bool nest)
 
 bool p_list(struct parser *p, item_fn *item, void *out)
 {
-	if (p_take_op(p, "{"))
-		return p_list_items(p, item, out, false);
-	return item(p, out);
+	return p_at_op(p, "{") ? p_list_items(p, item, out, 0) : item(p, out);
 }
 
 bool p_in_section(struct parser *p, enum section s)

@@ -91,10 +91,10 @@ struct parser {
 	struct macros macros;
 	const char *path; /* of the ruleset that rules go to */
 	enum section section;
-	struct pos start; /* of the statement */
-	unsigned included, includes, blocks,
-	    braces; /* braces: of the statement's lists, open here */
-	unsigned source, rules;
+	struct pos start;                  /* of the statement */
+	unsigned included;                 /* files, so far */
+	unsigned includes, blocks, braces; /* open here: files, anchors, the statement's lists */
+	unsigned source, rules;            /* the last number, how many */
 	bool lost; /* a list lacked its end: the current token begins a statement */
 	const struct pf_state *defaults; /* set state-defaults, or NULL */
 	struct load {
@@ -127,8 +127,9 @@ bool p_unexpected(struct parser *p, const char *what, const char *const *words, 
 /* Behind the word that introduces it: one item, or "{ item [,] item … }". */
 typedef bool item_fn(struct parser *p, void *out);
 bool p_list(struct parser *p, item_fn *item, void *out);
-/* Inside of braces, up to and over the closing one; `nest`: a list may be an element. */
-bool p_list_items(struct parser *p, item_fn *item, void *out, bool nest);
+/* At the "{"; flags: a list may be an element, there may be no element. */
+enum { LIST_NEST = 1, LIST_EMPTY = 2 };
+bool p_list_items(struct parser *p, item_fn *item, void *out, unsigned flags);
 /* The section that the statement belongs to; pfctl's order. */
 bool p_in_section(struct parser *p, enum section s);
 /* Can the name be printed and read again, and is it not too long? what: "tag". */

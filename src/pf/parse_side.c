@@ -328,8 +328,8 @@ static bool parse_side(struct parser *p, struct hosts *hosts, struct ranges *por
 	bool any = false;
 
 	if (!p_at(p, "port") && !p_at(p, "os")) {
-		bool ok = p_take_op(p, "{") ? p_list_items(p, parse_host, hosts, true)
-					    : parse_host(p, hosts);
+		bool ok = p_at_op(p, "{") ? p_list_items(p, parse_host, hosts, LIST_NEST)
+					  : parse_host(p, hosts);
 		if (!ok)
 			return false;
 		warn_negated(p, pos, hosts);

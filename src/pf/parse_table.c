@@ -198,17 +198,11 @@ static bool parse_table_option(struct parser *p, struct pf_table *t)
 		return t->counters = true;
 	if (p_take(p, "file"))
 		return parse_table_file(p, t);
-	if (!p_take_op(p, "{"))
+	if (!p_at_op(p, "{"))
 		return p_unexpected(p, "persist, const, counters, file or \"{\"", words,
 				    ARRAY_SIZE(words));
 	t->initialised = true;
-	p->braces++;
-	while (p->tok->now.type == TOK_NEWLINE)
-		p_next(p);
-	p->braces--;
-	if (p_take_op(p, "}"))
-		return true;
-	return p_list_items(p, parse_entry, t, false);
+	return p_list_items(p, parse_entry, t, LIST_EMPTY);
 }
 
 bool parse_table(struct parser *p)
