@@ -257,20 +257,8 @@ static bool check_icmp(struct parser *p, const struct written *w, const struct p
 	return true;
 }
 
-static bool check_dynamic(struct parser *p, const struct pf_rule *r)
-{
-	const struct pf_addr *sides[] = {&r->src.addr, &r->dst.addr};
-	for (size_t i = 0; i < ARRAY_SIZE(sides); i++)
-		if (sides[i]->type == PF_ADDR_DYNAMIC && r->af == AF_INET && sides[i]->len > 32)
-			return p_fault(p, p->start, "netmask %d invalid for IPv4 address",
-				       sides[i]->len);
-	return true;
-}
-
 bool check_rule(struct parser *p, const struct written *w, const struct pf_rule *r)
 {
-	if (!check_dynamic(p, r))
-		return false;
 	if (w->where == IN_RDR)
 		return check_rdr(p, r);
 	if (!has_ports(r->proto) && (r->src.port.op || r->dst.port.op))
