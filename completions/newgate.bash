@@ -227,9 +227,16 @@ _newgate_verb() {
 		if [[ $prev == --compress ]]; then
 			_newgate_offer 'none zstd'
 		elif [[ $cur == -* ]]; then
-			_newgate_offer '--compress --live'
+			_newgate_offer '--compress --live --since'
 		else
 			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
+	backup | restore)
+		if [[ $cur == -* && $1 == backup ]]; then
+			_newgate_offer '--live --whole'
+		elif ((cword == 1)) || [[ $1 == backup ]]; then
+			_newgate_files -d
 		fi
 		;;
 	import)

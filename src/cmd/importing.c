@@ -6,7 +6,9 @@
 #include "cmd/block.h"
 #include "cmd/cmd.h"
 #include "cmd/progress.h"
+#include "cmd/temporary.h"
 #include "conf/files.h"
+#include "conf/print.h"
 
 static bool told(const struct ng_err *err)
 {
@@ -16,7 +18,7 @@ static bool told(const struct ng_err *err)
 }
 
 /* The block that the stream brings: one, and nothing that would read files here. */
-static const struct conf_record *read_definition(struct importing *i)
+static struct conf_record *read_definition(struct importing *i)
 {
 	autodone(diags_done) struct diags d = {0};
 	const char *text = i->v[i->n - 1].definition;
@@ -28,12 +30,60 @@ static const struct conf_record *read_definition(struct importing *i)
 		       &d);
 	if (!tell_diags(&d, false))
 		return NULL;
-	const struct conf_record *r = conf_find(&i->definition, i->v->info.jail);
-	if (r && i->definition.nrecords == 1 && i->definition.files.n == 0)
-		return r;
+	if (conf_find(&i->definition, i->v->info.jail) && i->definition.nrecords == 1 &&
+	    i->definition.files.n == 0)
+		return i->definition.record;
 	warn_msg("the stream's jail.conf is not the block of %s alone", i->v->info.jail);
 	return NULL;
 }
+
+/* ---- what the file says for all jails need not be said again ---- */
+
+static bool same_values(const struct conf_param *p, const struct conf_setting *s)
+{
+	if (s->negated != p->negated || s->nvalues != p->nvalues)
+		return false;
+	for (size_t i = 0; i < p->nvalues; i++) {
+		const struct conf_string *v = &p->value[i];
+		bool plain = v->nparts == 0 || (v->nparts == 1 && !v->part->variable);
+		if (!plain || !str_eq(v->nparts ? v->part->text : "", s->value[i].text))
+			return false;
+	}
+	return true;
+}
+
+static bool is_said(const struct conf_param *p, const struct conf_jail *all)
+{
+	for (size_t i = 0; i < all->nsettings; i++)
+		if (str_eq(all->setting[i].name, p->name))
+			return same_values(p, &all->setting[i]);
+	return false;
+}
+
+/* The stream's block is complete; here it is to be as short as if it were written here. */
+static void shorten(struct conf_record *r, const char *jail)
+{
+	autodone(edit_done) struct edit e = {.lock = -1};
+	autodone(conf_done) struct conf c = {0};
+	autodone(conf_jail_done) struct conf_jail all = {0};
+	autodone(diags_done) struct diags d = {0};
+	autodone(str_done) struct str empty = {0};
+	autofree char *text = NULL;
+	struct ng_err err = {0};
+	const struct conf nothing = {.record = &(struct conf_record){.name = jail}, .nrecords = 1};
+	size_t kept = 0;
+
+	conf_print(&empty, &nothing);
+	if (edit_open(&e, cmd_root, &err) < 0 ||
+	    edit_add(&e, cmd_root, jail, empty.s, CONF_FOR_LIST, &text, &c, &all, &d) < 0)
+		return; /* the plan tells what is wrong */
+	for (size_t i = 0; i < r->nparams; i++)
+		if (!is_said(&r->param[i], &all))
+			r->param[kept++] = r->param[i];
+	r->nparams = kept;
+}
+
+/* ---- */
 
 static bool make_tree(struct importing *i, const struct conf_jail *j)
 {
@@ -85,12 +135,14 @@ static void take_back(struct importing *i)
  * others may edit the file. */
 static bool import_with_block(struct importing *i)
 {
-	const struct conf_record *like = read_definition(i);
+	struct conf_record *like = read_definition(i);
 	autodone(block_done) struct block before = {.edit = {.lock = -1}},
 					  b = {.edit = {.lock = -1}, .again = true};
 
 	if (i->v[i->n - 1].definition && !like)
 		return false;
+	if (like)
+		shorten(like, i->jail);
 	if (!block_plan(&before, NULL, i->jail, like, i->args, i->nargs))
 		return false;
 	edit_done(&before.edit);
@@ -105,6 +157,28 @@ static bool import_with_block(struct importing *i)
 	return true;
 }
 
+/* What changed of a jail that is here. */
+static bool import_onto(struct importing *i)
+{
+	const struct record stopped = {0};
+	struct ng_err err = {0};
+
+	if (i->nargs > 0) {
+		warn_msg("%s is there already: its block stays, change it there", i->jail);
+		return false;
+	}
+	autofree char *snap = temporary_take(i->s, i->jail, &stopped);
+	if (!snap)
+		return false;
+	bool done = import_changes(i->v, &i->s->store, i->jail, snap, &err) == 0 || told(&err);
+	progress_end();
+	if (!temporary_drop(i->s, i->jail, snap) || !done)
+		return false;
+	printf("%s: what changed since %s@%s is in it\n", i->jail, i->v->info.jail,
+	       i->v->info.since);
+	return true;
+}
+
 bool importing_run(struct importing *i)
 {
 	autoclose int lock = -1;
@@ -113,6 +187,14 @@ bool importing_run(struct importing *i)
 		i->jail = i->v->info.jail;
 	if (!storage_good_name(i->jail) || !storage_hold(i->s, i->jail, &lock))
 		return false;
+	if (i->v->info.since && store_has_jail(&i->s->store, i->jail))
+		return import_onto(i);
+	if (i->v->info.since) {
+		warn_msg("the stream tells what changed since %s@%s, and there is no tree of %s: "
+			 "import a whole one first",
+			 i->v->info.jail, i->v->info.since, i->jail);
+		return false;
+	}
 	const struct conf_record *block = conf_find(&i->s->conf, i->jail);
 	bool done = block ? import_configured(i, block) : import_with_block(i);
 	conf_done(&i->definition);

@@ -7,43 +7,15 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/snapname.h"
-#include "cmd/storage.h"
-#include "jail/freeze.h"
-
-/* The jail's lock, and its record where it runs (r->name not NULL). Told where it fails. */
-static bool hold(struct storage *s, const char *jail, int *lock, struct record *r)
-{
-	struct ng_err err = {0};
-
-	*lock = state_lock(&s->state, jail, &err);
-	int rc = *lock < 0 ? *lock : state_find(&s->state, jail, r, &err);
-	if (rc == 0 && (r->dead || !str_eq(r->name, jail)))
-		record_done(r);
-	if (rc == 0 || rc == -ENOENT)
-		return true;
-	warn_msg("%s", err.text);
-	return false;
-}
+#include "cmd/temporary.h"
 
 static bool take(struct storage *s, const char *jail, const char *name)
 {
 	autodone(record_done) struct record r = {0};
-	autodone(freeze_end) struct freeze still = FREEZE_NONE;
 	autoclose int lock = -1;
-	struct ng_err err = {0};
 
-	if (!hold(s, jail, &lock, &r))
+	if (!temporary_look(s, jail, &lock, &r) || !temporary_snapshot(s, jail, name, &r))
 		return false;
-	/* A snapshot of the file system is taken in one instant; a copy takes a while. */
-	int rc = 0;
-	if (r.name && store_copies(&s->store, jail))
-		rc = freeze_begin(&s->state, &r, &still, &err);
-	if (rc == 0 || rc == -ENOENT)
-		rc = store_snapshot(&s->store, jail, name, &err);
-	if (rc < 0) {
-		warn_msg("%s", err.text);
-		return false;
-	}
 	printf("%s@%s: taken%s\n", jail, name,
 	       r.name ? " while it runs: it holds what a power cut would leave" : "");
 	return true;
@@ -133,7 +105,7 @@ static bool destroy_one(struct storage *s, const char *arg)
 		warn_msg("%s: which snapshot? JAIL@NAME (newgate snapshot list %s)", arg, arg);
 		return false;
 	}
-	if (!hold(s, n.jail, &lock, &r))
+	if (!temporary_look(s, n.jail, &lock, &r))
 		return false;
 	if (store_snapshot_destroy(&s->store, n.jail, n.snap, &err) == 0)
 		return true;

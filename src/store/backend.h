@@ -21,6 +21,10 @@ struct thing {
 	struct entry e;
 	const struct store_backend *b; /* NULL: an entry of no backend known here */
 	bool wanted; /* while one is being chosen: this backend was asked for by name */
+	/* While a snapshot is restored: what is to be changed in the tree that comes of it, before it
+	 * takes its place. NULL: nothing. */
+	int (*change)(void *arg, int tree, struct ng_err *err);
+	void *change_arg;
 };
 #define THING_NONE ((struct thing){.dir = -1})
 /* Opens a finished one. -ENOENT, without a text: there is none, or what there is lacks its tree. */
@@ -138,6 +142,10 @@ int snapshot_hide(const struct thing *t, const char *name, struct ng_err *err) M
 /* Does a snapshot of this jail stand on one of those templates? */
 struct strv;
 bool snapshot_needs(const struct store *s, const char *jail, const struct strv *templates);
+/* The tree becomes what the snapshot is, changed: all of that, or nothing. The jail must not run. */
+int snapshot_change(const struct store *s, const char *jail, const char *name,
+		    int (*change)(void *arg, int tree, struct ng_err *err), void *arg,
+		    struct ng_err *err) MUST_CHECK;
 #define SNAPSHOT_META "meta" /* there: what the jail's entry said then */
 
 /* Can trees below this directory be mounted with mapped owners? 0, or -errno with the file system
@@ -161,5 +169,8 @@ int layers_of(const struct store *s, const char *name, struct strv *out,
 	      struct ng_err *err) MUST_CHECK;
 /* What these show, below `upper` (-1: none). */
 int layers_view(const struct store *s, const char *name, int upper, struct ng_err *err) MUST_CHECK;
+/* The same to write to: what changes goes to `upper`. */
+int layers_write(const struct store *s, const char *name, int upper, int work,
+		 struct ng_err *err) MUST_CHECK;
 
 #endif

@@ -242,3 +242,16 @@ int import_jail(struct import *v, size_t n, struct store *s, const char *jail, c
 	int rc = clone_source(s, &src, v->info.jail, jail, path, hostname, err);
 	return rc < 0 ? err_prefix(err, "importing %s", jail) : 0;
 }
+
+static int change(void *arg, int tree, struct ng_err *err)
+{
+	return apply(arg, tree, err);
+}
+
+int import_changes(struct import *i, struct store *s, const char *jail, const char *snap,
+		   struct ng_err *err)
+{
+	int rc = snapshot_change(s, jail, snap, change, i, err);
+
+	return rc < 0 ? err_prefix(err, "importing %s", jail) : 0;
+}

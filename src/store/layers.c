@@ -1,6 +1,7 @@
 /* Layers that an overlay puts on top of each other: of a template that was built on others, and of
  * a jail. */
 #include <fcntl.h>
+#include <stdio.h>
 #include "base/str.h"
 #include "store/backend.h"
 #include "sys/mount.h"
@@ -66,25 +67,53 @@ static void open_layers_done(struct open_layers *l)
 		close(l->fd[i]);
 }
 
-int layers_view(const struct store *s, const char *name, int upper, struct ng_err *err)
+static int open_layers(const struct store *s, const char *name, struct open_layers *l,
+		       struct ng_err *err)
 {
-	autodone(open_layers_done) struct open_layers l = {0};
 	autodone(strv_done) struct strv path = {0};
 	int rc = layers_of(s, name, &path, err);
 
-	if (rc < 0)
-		return rc;
+	for (size_t i = 0; i < path.n && rc == 0; i++) {
+		int fd = open(path.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+		if (fd < 0)
+			return err_sys(err, errno, "%s", path.v[i]);
+		l->fd[l->n++] = fd;
+	}
+	return rc;
+}
+
+int layers_view(const struct store *s, const char *name, int upper, struct ng_err *err)
+{
+	autodone(open_layers_done) struct open_layers l = {0};
+
 	if (upper >= 0) {
 		int fd = openat(upper, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		if (fd < 0)
 			return err_sys(err, errno, "opening a layer");
 		l.fd[l.n++] = fd;
 	}
-	for (size_t i = 0; i < path.n; i++) {
-		int fd = open(path.v[i], O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-		if (fd < 0)
-			return err_sys(err, errno, "%s", path.v[i]);
-		l.fd[l.n++] = fd;
-	}
-	return layers_join(l.fd, l.n, err);
+	int rc = open_layers(s, name, &l, err);
+	return rc < 0 ? rc : layers_join(l.fd, l.n, err);
+}
+
+int layers_write(const struct store *s, const char *name, int upper, int work, struct ng_err *err)
+{
+	autodone(open_layers_done) struct open_layers l = {0};
+	autodone(str_done) struct str lower = {0};
+	char top[64], room[64];
+	int rc = open_layers(s, name, &l, err);
+
+	if (rc < 0)
+		return rc;
+	str_add(&lower, "lowerdir=");
+	for (size_t i = 0; i < l.n; i++)
+		str_addf(&lower, "%s/proc/self/fd/%d", i > 0 ? ":" : "", l.fd[i]);
+	snprintf(top, sizeof(top), "upperdir=/proc/self/fd/%d", upper);
+	snprintf(room, sizeof(room), "workdir=/proc/self/fd/%d", work);
+	const char *const opts[] = {lower.s, top, room, "userxattr", NULL};
+	autoclose int mnt = mount_new("overlay", "newgate", opts, MOUNT_NODEV);
+	if (mnt < 0)
+		return err_sys(err, mnt, "joining layers to write to them: %s", mount_reason());
+	int fd = openat(mnt, ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	return fd < 0 ? err_sys(err, errno, "opening joined layers") : fd;
 }

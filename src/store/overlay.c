@@ -318,6 +318,14 @@ static int overlay_mend(struct thing *t, struct ng_err *err)
 	return 0;
 }
 
+static int change_layer(const struct thing *t, int upper, struct ng_err *err)
+{
+	autoclose int work = plain_open_dir(t->dir, "work", err);
+	autoclose int tree = work < 0 ? work : layers_write(t->s, t->e.lower, upper, work, err);
+
+	return tree < 0 ? tree : t->change(t->change_arg, tree, err);
+}
+
 static int overlay_restore(struct thing *t, const char *name, int folder, bool later,
 			   struct ng_err *err)
 {
@@ -330,11 +338,17 @@ static int overlay_restore(struct thing *t, const char *name, int folder, bool l
 	if (to < 0)
 		return err->code ? to : err_sys(err, to, "making %s", next);
 	int rc = copy_tree(from, to, COPY_UPPER, -1, err);
-	if (rc < 0)
-		return rc;
+	if (rc == 0 && t->change)
+		rc = change_layer(t, to, err);
 	/* The name must not reach the disk before what it names. */
-	if (syncfs(to) < 0)
-		return err_sys(err, errno, "writing to disk");
+	if (rc == 0 && syncfs(to) < 0)
+		rc = err_sys(err, errno, "writing to disk");
+	if (rc < 0) {
+		struct ng_err left = {0};
+		if (overlay_mend(t, &left) < 0)
+			err_prefix(err, "(%s)", left.text);
+		return rc;
+	}
 	free(t->e.upper);
 	t->e.upper = mem_strdup(next);
 	rc = entry_replace(t->dir, store_kind_file(t->kind), &t->e);

@@ -114,6 +114,12 @@ int plain_exchange(struct thing *t, const char *snap, plain_remover *remove, str
 
 	if (tree < 0)
 		return tree;
+	if (t->change && t->change(t->change_arg, tree, err) < 0) {
+		struct ng_err left = {0};
+		if (remove(t->e.path, &left) < 0)
+			err_prefix(err, "(%s)", left.text);
+		return -err->code;
+	}
 	if (fsetxattr(tree, MARK, snap, strlen(snap), 0) < 0)
 		return err_sys(err, errno, "marking %s", twin);
 	/* The name must not reach the disk before what it names. */

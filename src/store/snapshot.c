@@ -274,6 +274,18 @@ int store_rollback(const struct store *s, const char *jail, const char *name, bo
 	return rc < 0 ? err_prefix(err, "rolling %s back to %s", jail, name) : 0;
 }
 
+int snapshot_change(const struct store *s, const char *jail, const char *name,
+		    int (*change)(void *arg, int tree, struct ng_err *err), void *arg,
+		    struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+	int rc = open_jail(s, jail, &t, err);
+
+	t.change = change;
+	t.change_arg = arg;
+	return rc < 0 ? rc : rollback(&t, name, false, err);
+}
+
 bool store_has_snapshot(const struct store *s, const char *jail, const char *name,
 			struct ng_err *err)
 {

@@ -356,7 +356,7 @@ int unpack_remove(struct unpack *u, const char *path)
 {
 	char name[NAME_MAX + 1];
 	autoclose int dir = unpack_open_folder(u, path, false, name);
-	int rc = dir < 0 ? dir : name[0] ? path_remove_tree(dir, name) : -EINVAL;
+	int rc = dir < 0 ? dir : name[0] ? path_remove_detached(dir, name) : -EINVAL;
 
 	return rc < 0 ? fail(u, path, rc) : 0;
 }

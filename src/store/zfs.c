@@ -299,7 +299,8 @@ static int zfs_layout(const struct thing *t, struct store_layout *out, struct ng
 	return rc < 0 ? rc : plain_layout(t, out, err);
 }
 
-/* zfs-fuse shows snapshots nowhere: a clone of one for as long as it is looked at. */
+/* zfs-fuse shows snapshots nowhere: a clone of one for as long as it is looked at. One that was
+ * read-only would show no extended attributes. */
 static int view_clone(const struct thing *t, const char *snap, struct store_view *out,
 		      struct ng_err *err)
 {
@@ -312,8 +313,7 @@ static int view_clone(const struct thing *t, const char *snap, struct store_view
 	int rc = is_mine(t, volume) ? zfs_destroy(volume, err) : 0;
 
 	if (rc == 0)
-		rc = ZFS(NULL, err, "clone", "-o", point, "-o", mine, "-o", "readonly=on", from,
-			 volume);
+		rc = ZFS(NULL, err, "clone", "-o", point, "-o", mine, from, volume);
 	if (rc < 0)
 		return rc;
 	out->volume = take_ptr(volume);
@@ -477,6 +477,9 @@ static int zfs_restore(struct thing *t, const char *name, int folder, bool later
 	int rc = later_than(t, name, &newer, err);
 
 	(void)folder;
+	if (rc == 0 && t->change)
+		rc = err_set(err, EOPNOTSUPP,
+			     "a data set of ZFS cannot be changed and go back in one step");
 	if (rc == 0 && newer.n > 0 && !later)
 		rc = refuse_later(&newer, err);
 	if (rc == 0 && newer.n > 0)

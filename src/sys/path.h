@@ -26,6 +26,8 @@ int path_replace(int root, const char *path, const void *data, size_t len, mode_
  * -EXDEV before anything is removed where something is mounted at or below it; never crosses a
  * mount point, never follows a link. -ENOENT: it is not there. */
 int path_remove_tree(int dirfd, const char *name) MUST_CHECK;
+/* The same in a tree that is new, or mounted nowhere, so that no list of mounts knows it. */
+int path_remove_detached(int dirfd, const char *name) MUST_CHECK;
 /* Is `path` a mount point, or is anything mounted below it (by this mount namespace's view)?
  * 1, 0 or -errno. `first` gets the path of the first one found if not NULL; the caller frees. */
 int path_mounted_below(const char *path, char **first) MUST_CHECK;

@@ -117,7 +117,7 @@ static int refuse_mounts(int dirfd, const char *name)
 	return r > 0 ? -EXDEV : r;
 }
 
-int path_remove_tree(int dirfd, const char *name)
+static int remove_tree(int dirfd, const char *name, bool mounted)
 {
 	if (name[0] == '\0' || strchr(name, '/') || strcmp(name, ".") == 0 ||
 	    strcmp(name, "..") == 0)
@@ -127,8 +127,18 @@ int path_remove_tree(int dirfd, const char *name)
 		return -errno;
 	if (!S_ISDIR(st.st_mode))
 		return unlinkat(dirfd, name, 0) < 0 ? -errno : 0;
-	int r = refuse_mounts(dirfd, name);
+	int r = mounted ? refuse_mounts(dirfd, name) : 0;
 	if (r < 0)
 		return r;
 	return remove_dir(&(struct removal){0}, dirfd, name, 0);
+}
+
+int path_remove_tree(int dirfd, const char *name)
+{
+	return remove_tree(dirfd, name, true);
+}
+
+int path_remove_detached(int dirfd, const char *name)
+{
+	return remove_tree(dirfd, name, false);
 }
