@@ -168,16 +168,40 @@ static void fill_record(struct record *r, const struct conf_jail *j, const struc
 	create_params(&r->param, j, &c->privs);
 }
 
+/* Until what has no name is locked by its number, its claim looks like that of a killed command, and
+ * may be taken away. */
+static int claim_number(struct host *h, const struct conf_jail *j, int *lock, struct record *r,
+			struct ng_err *err)
+{
+	for (;;) {
+		int rc = state_claim_jid(h->state, j->name, j->jid, &r->jid, err);
+		if (rc < 0)
+			return rc;
+		set_name(r, j);
+		if (*lock >= 0)
+			return 0;
+		*lock = state_lock(h->state, r->name, err);
+		if (*lock < 0) {
+			state_release(h->state, r->jid, SLOT_NONE);
+			r->jid = 0;
+			return -err->code;
+		}
+		if (state_has_jid(h->state, r))
+			return 0;
+		close(take_fd(lock));
+		free(take_ptr(r->name));
+	}
+}
+
 int create_claim(struct host *h, const struct conf_jail *j, net_lookup *lookup, void *arg,
-		 struct create *c, struct record *r, struct ng_err *err)
+		 int *lock, struct create *c, struct record *r, struct ng_err *err)
 {
 	*r = (struct record){.slot = SLOT_NONE};
 	c->path = files_path(h->state->root, conf_string(j, P_PATH));
 	c->privs = privs_of(j);
 	int rc = host_net(h, err);
-	if (rc < 0 || (rc = state_claim_jid(h->state, j->name, j->jid, &r->jid, err)) < 0)
+	if (rc < 0 || (rc = claim_number(h, j, lock, r, err)) < 0)
 		return rc;
-	set_name(r, j);
 	if ((rc = state_claim_slot(h->state, r->name, &r->slot, err)) < 0 ||
 	    (rc = net_plan(&h->net, j, r->jid, lookup, arg, &c->net, err)) < 0) {
 		state_release(h->state, r->jid, r->slot);

@@ -35,9 +35,10 @@ struct create {
 void create_done(struct create *c);
 
 /* Claims: a number, user ids, addresses. The record is filled in but for its process. The caller
- * holds the lock. -EEXIST, -EADDRINUSE: another jail has the jid, the address. */
+ * holds the lock; of a jail without a name, *lock is -1, and is its number's afterwards. -EEXIST,
+ * -EADDRINUSE: another jail has the jid, the address. */
 int create_claim(struct host *h, const struct conf_jail *j, net_lookup *lookup, void *arg,
-		 struct create *c, struct record *r, struct ng_err *err) MUST_CHECK;
+		 int *lock, struct create *c, struct record *r, struct ng_err *err) MUST_CHECK;
 /* An overlay jail's root exists in the jail only. For exec.prepare and exec.prestart, which may
  * want to write below path, it is mounted there on the host, and taken away again before the jail
  * is made: an overlay's upper layer must not be in use twice. Nothing for other jails. */

@@ -252,7 +252,7 @@ static void tell(struct work *w, size_t i)
 	bool down = goes_down(op);
 	if (j->looked_at && j->fault)
 		act(w->out, ACT_FAULT, who(j), "%s: %s", who(j), j->fault);
-	if (j->looked_at && j->rec && !runs(j))
+	if (j->looked_at && j->rec && !runs(j) && !j->busy)
 		act(w->out, ACT_REPAIR, who(j),
 		    j->rec->dead ? "clears up after %s, which ended"
 				 : "clears up after %s, whose start was interrupted",

@@ -20,6 +20,7 @@ struct reconcile_jail {
 	const struct strv *ip;    /* its addresses, as planned; NULL: not known */
 	const struct strv *lost;  /* of its link and routes, a sentence each */
 	const char *fault;        /* why it cannot be planned, or NULL */
+	bool busy;                /* another command is just starting or clearing it up */
 	bool wanted;              /* is to run */
 	bool unwanted;            /* is not to run, though it is configured */
 	bool looked_at;           /* it is one of those that the command is about */

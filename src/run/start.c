@@ -56,23 +56,16 @@ static int check_parent(struct job *j)
 	return 0;
 }
 
-/* One without a name is called by its number: now there is something to lock. Until then its claims
- * looked like those of a killed command. */
+/* The lock of a jail without a name is its number's. */
 static int claim_once(struct job *j, struct ng_err *err)
 {
 	struct engine *e = j->e;
-	for (;;) {
-		int rc =
-		    create_claim(&e->host, &j->conf, select_lookup, e, &j->create, &j->rec, err);
-		if (rc < 0 || j->lock >= 0)
-			return rc;
-		j->lock = state_lock(e->host.state, j->rec.name, err);
-		if (j->lock < 0 || state_holds(e->host.state, &j->rec))
-			return j->lock < 0 ? j->lock : 0;
-		close(take_fd(&j->lock));
-		record_done(&j->rec);
-		create_done(&j->create);
+	if (!*j->conf.name) {
+		macro_close(&j->lock);
+		j->lock = -1;
 	}
+	return create_claim(&e->host, &j->conf, select_lookup, e, &j->lock, &j->create, &j->rec,
+			    err);
 }
 
 /* Another jail may hold the number or the address, one that ended unnoticed: look once. */

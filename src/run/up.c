@@ -42,6 +42,7 @@ static bool is_to_run(const struct up_scope *scope, const struct gather_jail *a)
 static void view(struct up *u, size_t i, const struct up_scope *scope)
 {
 	const struct gather_jail *a = &u->all.jail[i];
+	bool half = a->rec && (a->rec->dead || a->rec->starting);
 	for (size_t k = 0; k < a->net.undo.n; k++)
 		strv_add(&u->elems[i], a->net.undo.v[k]);
 	for (size_t k = 0; k < a->net.naddrs; k++) {
@@ -59,6 +60,7 @@ static void view(struct up *u, size_t i, const struct up_scope *scope)
 	    .ip = a->planned ? &u->ip[i] : NULL,
 	    .lost = &a->lost,
 	    .fault = a->block && a->fault.code ? a->fault.text : NULL,
+	    .busy = half && state_busy(u->all.state, a->rec->name),
 	    .wanted = is_to_run(scope, a),
 	    .unwanted = scope->exactly && a->block && !is_to_run(scope, a),
 	    .looked_at = !scope->n || is_named(scope, a),

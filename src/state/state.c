@@ -350,11 +350,10 @@ int state_claim_slot(struct state *s, const char *name, uint32_t *slot, struct n
 	return 0;
 }
 
-bool state_holds(struct state *s, const struct record *r)
+bool state_has_jid(struct state *s, const struct record *r)
 {
 	autofree char *file = state_name(r->name);
-	return is_claim_of(s, "jids", (unsigned)r->jid, file) &&
-	       is_claim_of(s, "slots", r->slot, file);
+	return is_claim_of(s, "jids", (unsigned)r->jid, file);
 }
 
 void state_release(struct state *s, int jid, uint32_t slot)
@@ -504,6 +503,13 @@ int state_lock(struct state *s, const char *name, struct ng_err *err)
 int state_trylock(struct state *s, const char *name, int *wait_fd, struct ng_err *err)
 {
 	return lock(s, name, LOCK_EX | LOCK_NB, wait_fd, err);
+}
+
+bool state_busy(struct state *s, const char *name)
+{
+	struct ng_err busy = {0};
+	autoclose int fd = state_trylock(s, name, NULL, &busy);
+	return fd < 0 && busy.code == EWOULDBLOCK;
 }
 
 /* ---- the last failure ---- */

@@ -84,9 +84,7 @@ int state_claim_jid(struct state *s, const char *name, int want, int *jid,
 		    struct ng_err *err) MUST_CHECK;
 int state_claim_slot(struct state *s, const char *name, uint32_t *slot,
 		     struct ng_err *err) MUST_CHECK;
-/* Are both still the record's? Who claims without the jail's lock, since a jail without a name has
- * none before it has a number, takes the lock then and looks. */
-bool state_holds(struct state *s, const struct record *r);
+bool state_has_jid(struct state *s, const struct record *r); /* still? */
 void state_release(struct state *s, int jid, uint32_t slot); /* 0, SLOT_NONE: none */
 /* Removes what no record backs and no command is working on: claims, half of a record. state_stale
  * only tells whose it is, each name once. */
@@ -103,5 +101,7 @@ int state_lock(struct state *s, const char *name, struct ng_err *err) MUST_CHECK
 /* The same without waiting: -EWOULDBLOCK where another command holds it; then *wait_fd, if not
  * NULL, is a descriptor on which flock(2) waits, after which state_trylock is to be tried again. */
 int state_trylock(struct state *s, const char *name, int *wait_fd, struct ng_err *err) MUST_CHECK;
+/* Is another command working on it? */
+bool state_busy(struct state *s, const char *name);
 
 #endif

@@ -4,12 +4,10 @@ A command that met an error has undone all it had done and says so. One that was
 what the next command tells, and `newgate up` puts right. In the end nothing is left of either."""
 
 import itertools
-import json
-import os
-from pathlib import Path
 
 import pytest
 
+from footprint import footprint, same
 from test_up import RC, plan
 from vps import BUILD
 
@@ -27,12 +25,6 @@ CONF = """
         service = "sleep 1000"; exec.consolelog = "/var/log/web.log";
     }
 """
-LOOK = """
-    nft -j list ruleset
-    printf '%s\\n' 'link show' 'route show' 'neighbour show proxy' | ip -j -4 -batch -
-    printf '%s\\n' 'route show' 'neighbour show proxy' | ip -j -6 -batch -
-"""
-
 
 @pytest.fixture
 def host(vps):
@@ -48,70 +40,11 @@ def host(vps):
     return vps
 
 
-def files(vps):
-    """All names, but for trees, locks, the numbers given last, and why something failed."""
-    found = []
-    for path, folders, names in os.walk(vps.root):
-        inside = Path(path).relative_to(vps.root)
-        if str(inside) in ("var/lib/newgate/templates", "var/jails/db", "var/log", "run/newgate/locks", "run/newgate/failed"):
-            folders.clear()
-        else:
-            found += [str(inside / name) for name in names + folders if not name.startswith("last.")]
-    return sorted(found)
-
-
-def leases(vps):
-    """What the journal comes to."""
-    held = []
-    for line in vps.read("/var/lib/newgate/leases").splitlines():
-        if line.startswith("free "):
-            held = [lease for lease in held if not lease.endswith(line.removeprefix("free"))]
-        else:
-            held.append(line)
-    return held
-
-
-def look(vps):
-    text, found, decoder = vps.run("sh", "-c", LOOK).stdout, [], json.JSONDecoder()
-    while text:
-        value, end = decoder.raw_decode(text)
-        found, text = found + [value], text[end:].lstrip()
-    links = [link["ifname"] for link in found[1]]
-    if not set(links) <= {"lo", "eth0", "lo100", "ng1"}:
-        vps.wait_links_gone(r"ng(?!1$)\d")
-        return look(vps)
-    # What changes by itself: handles, and who has many connections.
-    ruleset = [thing for thing in found[0]["nftables"] if thing.get("set", {}).get("name") != "crowd"]
-    for thing in ruleset:
-        for value in thing.values():
-            value.pop("handle", None)
-    return {"links": links, "ruleset": ruleset, "routes": found[2] + found[4], "proxies": found[3] + found[5]}
-
-
-def state(vps):
-    """All that newgate keeps outside of jails' namespaces."""
-    return {
-        **look(vps),
-        "files": files(vps),
-        "mounts": [m for m in (vps.proc / "1" / "mountinfo").read_text().splitlines() if str(vps.root) in m],
-        "leases": leases(vps),
-        "configuration": [p.read_text() for p in sorted(vps.path("/etc").rglob("*")) if p.is_file()],
-        "cgroups": sorted(p.name for p in vps.cgroup().iterdir() if p.is_dir()),
-        "processes": sorted(command for pid, command in vps.processes().items()
-                            if command != "newgate-init db" and not vps.ends(pid)),
-    }
-
-
-def items(a, b):
-    """Those of a that b has not."""
-    return [x for x in a if x not in b] if isinstance(a, list) else a
-
-
 class Walk:
     """A command, stopped at each of its steps in turn."""
 
     def __init__(self, vps, kind):
-        self.vps, self.kind, self.base = vps, kind, state(vps)
+        self.vps, self.kind, self.base = vps, kind, footprint(vps, "db")
         self.report = vps.folder / "report"
 
     def steps(self, *argv):
@@ -129,9 +62,7 @@ class Walk:
 
     def is_clean(self):
         """Nothing is left of the jail."""
-        now = state(self.vps)
-        for what, before in self.base.items():
-            assert now[what] == before, f"{what}\nmissing: {items(before, now[what])}\nleft: {items(now[what], before)}"
+        same(footprint(self.vps, "db"), self.base)
 
     def heals(self):
         """newgate up puts right what it says is wrong."""
