@@ -8,6 +8,7 @@
 #include <string.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "cmd/check.h"
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/renaming.h"
@@ -56,6 +57,7 @@ static void read_everything(struct check *k)
 	k->sound = !k->diags.errors;
 	k->files += k->conf.files.n;
 	read_rc(k, rc);
+	k->files += check_pf(&k->rc, NULL, &k->diags);
 	leases_check(cmd_root, &k->diags);
 	autofree char *half_renamed = renaming_complaint(cmd_root);
 	if (half_renamed)
@@ -67,9 +69,13 @@ static void read_named(struct check *k, char **files)
 	k->sound = true;
 	for (; *files; files++) {
 		unsigned before = k->diags.errors;
-		const char *slash = strrchr(*files, '/');
-		if (str_eq(slash ? slash + 1 : *files, "rc.conf")) {
+		const char *slash = strrchr(*files, '/'), *name = slash ? slash + 1 : *files;
+		if (str_eq(name, "rc.conf")) {
 			read_rc(k, *files);
+			continue;
+		}
+		if (str_prefix(name, "pf.conf")) {
+			k->files += check_pf(&k->rc, *files, &k->diags);
 			continue;
 		}
 		conf_new_unit(&k->conf);
@@ -304,14 +310,15 @@ const struct cmd cmd_check = {
     .run = check_run,
     .args = "[-v] [--json] [FILE …]",
     .summary = "finds what is wrong in the configuration",
-    .help =
-	"Reads /etc/jail.conf, /etc/jail.conf.d, /etc/jail.NAME.conf, /etc/rc.conf, the fstab\n"
-	"files that they name, and the leases, and tells every fault with its place and what\n"
-	"would be right. With FILEs, reads these instead: one called rc.conf as rc.conf(5), the\n"
-	"others as jail.conf(5). Nothing is changed.\n"
-	"\n"
-	"  -v      also tell for every parameter in use whether it is honoured here\n"
-	"  --json  as JSON\n"
-	"\n"
-	"Exit status: 0 without faults (warnings are none), else 1.\n",
+    .help = "Reads /etc/jail.conf, /etc/jail.conf.d, /etc/jail.NAME.conf, /etc/rc.conf, the fstab\n"
+	    "files that they name, the leases and, with pf_enable, pf.conf, and tells every fault "
+	    "with\n"
+	    "its place and what would be right. With FILEs, reads these instead: one called "
+	    "rc.conf as\n"
+	    "rc.conf(5), pf.conf as pf.conf(5), the others as jail.conf(5). Nothing is changed.\n"
+	    "\n"
+	    "  -v      also tell for every parameter in use whether it is honoured here\n"
+	    "  --json  as JSON\n"
+	    "\n"
+	    "Exit status: 0 without faults (warnings are none), else 1.\n",
 };

@@ -155,3 +155,49 @@ def test_the_faults_of_the_golden_files(vps):
         got = vps.run("sh", "-c", script + f"jail -f {name} -c", status=1)
         assert got.stdout == "", name
         assert got.stderr.splitlines() == ["jail: " + line for line in wanted], name
+
+
+def test_pf_conf(vps):
+    vps.write("/etc/rc.conf", """\
+cloned_interfaces="lo100"
+ifconfig_lo100="inet 10.100.0.1/24"
+pf_enable="YES"
+""")
+    assert check(vps, status=1)[0] == \
+        '/etc/pf.conf: No such file or directory (rc.conf has pf_enable="YES")'
+    vps.write("/etc/pf.conf", """\
+jails = "lo100"
+table <bad> persist file "/etc/pf.bad"
+include "/etc/pf.more"
+pass in on $jail from $jails:network
+blok in
+pass in proto tcp user root
+""")
+    vps.write("/etc/pf.bad", "192.0.2.0/24\n192.0.2.0/33\n")
+    vps.write("/etc/pf.more", "pass out lable x\n")
+    assert check(vps, status=1) == [
+        "/etc/pf.bad:2:1: netmask 33 invalid for IPv4 address",
+        "/etc/pf.conf:4:12: macro 'jail' not defined (did you mean $jails?)",
+        '/etc/pf.conf:5:1: syntax error at "blok": did you mean "block"?',
+        '/etc/pf.more:1:10: syntax error at "lable": did you mean "label"?',
+        "0 jails in 4 files: 4 faults",
+    ]
+    # What cannot be lowered is told where all can be read.
+    vps.write("/etc/pf.conf", "pass in proto tcp user root\n")
+    assert any(line.startswith("/etc/pf.conf:1:1: user ") for line in check(vps, status=1))
+    vps.write("/etc/pf.conf", """\
+nat on egress from lo100:network to any -> (egress)
+block in
+pass out
+anchor "newgate/*"
+rdr-anchor x
+""")
+    assert check(vps, status=1)[0].startswith("/etc/pf.conf:5:1: Rules must be in order: ")
+    vps.write("/etc/pf.conf", "block in\npass out\npass in inet6 proto icmp6\n")
+    assert check(vps) == ["no jail is configured; `newgate create NAME` makes one"]
+    vps.write("/etc/rc.conf", 'pf_enable="NO"\n')
+    vps.write("/etc/pf.conf", "blok\n")
+    assert check(vps) == ["no jail is configured; `newgate create NAME` makes one"]
+    vps.write("/root/pf.conf.new", "blok\n")
+    assert check(vps, str(vps.path("/root/pf.conf.new")), status=1)[0] == \
+        '/root/pf.conf.new:1:1: syntax error at "blok": did you mean "block"?'

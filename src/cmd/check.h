@@ -1,0 +1,11 @@
+/* newgate check: what it reads besides jail.conf. */
+#ifndef NG_CMD_CHECK_H
+#define NG_CMD_CHECK_H
+
+#include "conf/rcconf.h"
+
+/* Reads the ruleset at `path` as loading it would: faults and warnings go to d; returns how many
+ * files were read. NULL: rc.conf's pf_rules, if pf is enabled. */
+size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d);
+
+#endif

@@ -1,0 +1,84 @@
+/* newgate check: pf.conf, as far as nftables. */
+#include "cmd/check.h"
+
+#include <string.h>
+
+#include "base/file.h"
+#include "base/str.h"
+#include "cmd/cmd.h"
+#include "conf/files.h"
+#include "firewall/host.h"
+#include "pf/lower.h"
+
+static int read_below(void *arg UNUSED, const char *path, char **text, size_t *len)
+{
+	autofree char *full = files_path(cmd_root, path);
+	return file_read(*path == '/' ? full : path, text, len);
+}
+
+/* "IF ADDR/LEN" of the interfaces that rc.conf makes for jails. */
+static void list_jails(const struct rcconf *rc, struct strv *out)
+{
+	for (size_t i = 0; i < rc->ninterfaces; i++) {
+		const struct rc_interface *f = &rc->interface[i];
+		for (size_t k = 0; k < f->naddrs && f->cloned; k++) {
+			char text[IPNET_TEXT];
+			strv_addf(out, "%s %s", f->name, ipnet_text(&f->addr[k], text));
+		}
+	}
+}
+
+static int read_host(const struct rcconf *rc, struct firewall_host *host, struct ng_err *err)
+{
+	autodone(strv_done) struct strv jails = {0};
+	struct nl route = {0};
+
+	list_jails(rc, &jails);
+	int r = nl_open(&route, NETLINK_ROUTE);
+	if (r < 0)
+		return err_sys(err, r, "netlink");
+	r = firewall_host_read(host, &route, &jails, err);
+	nl_close(&route);
+	return r;
+}
+
+/* What can be read may still be more than nftables can do. */
+static void check_lowered(const struct pf *pf, const struct pf_host *host, struct diags *d)
+{
+	struct lower l = {0};
+	pf_lower(&l, pf, host, d);
+	lower_done(&l);
+}
+
+size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
+{
+	autodone(firewall_host_done) struct firewall_host host = {0};
+	autodone(pf_done) struct pf pf = {0};
+	struct ng_err err = {0};
+	autofree char *text = NULL, *full = NULL;
+	size_t len = 0;
+
+	if (!path && !rc->pf_enable)
+		return 0;
+	const char *name = path ? path : rc->pf_rules;
+	if (!path)
+		path = full = files_path(cmd_root, rc->pf_rules);
+	struct pos whole = {.file = name};
+	unsigned before = d->errors;
+	int r = file_read(path, &text, &len);
+	if (r < 0) {
+		diag_error(d, whole, "%s%s", strerror(-r),
+			   full ? " (rc.conf has pf_enable=\"YES\")" : "");
+		return 0;
+	}
+	if (read_host(rc, &host, &err) < 0) {
+		diag_error(d, whole, "the host's interfaces: %s", err.text);
+		return 1;
+	}
+	const struct pf_reader reader = {.read = read_below, .host = &host.host};
+	pf_read(&pf, &reader, name, text, len, d);
+	pf_finish(&pf, &reader, d);
+	if (d->errors == before)
+		check_lowered(&pf, &host.host, d);
+	return 1 + pf.files.n;
+}
