@@ -1,4 +1,4 @@
-# bash completion for newgate, jail, jls and jexec. No function of bash-completion is needed.
+# bash completion for newgate, jail, jls, jexec and pfctl. No function of bash-completion is needed.
 # shellcheck shell=bash
 
 _newgate_running() {
@@ -77,6 +77,17 @@ _newgate_jls() {
 	esac
 }
 
+_newgate_pfctl() {
+	case $prev in
+	-F) _newgate_offer 'all nat rules states Tables' ;;
+	-s) _newgate_offer 'all Anchors info labels nat rules states Tables' ;;
+	-T) _newgate_offer 'add delete expire flush kill replace show test' ;;
+	-t) _newgate_offer "$(pfctl -sT 2>/dev/null)" ;;
+	-f) _newgate_files -f ;;
+	*) [[ $cur != -* ]] || _newgate_offer '-a -D -d -e -F -f -k -n -o -q -s -t -T -v --json' ;;
+	esac
+}
+
 _newgate_jexec() {
 	local i
 	case $prev in
@@ -120,7 +131,7 @@ _newgate_from() {
 
 _newgate_verb() {
 	case $1 in
-	jail | jls | jexec) "_newgate_$1" ;;
+	jail | jls | jexec | pfctl) "_newgate_$1" ;;
 	help) _newgate_offer "$(_newgate_verbs)" ;;
 	template)
 		if ((cword == 1)); then
@@ -330,4 +341,4 @@ _newgate() {
 	_newgate_verb "$program"
 }
 
-complete -F _newgate newgate jail jls jexec
+complete -F _newgate newgate jail jls jexec pfctl

@@ -1,4 +1,4 @@
-# fish completion for newgate, jail, jls and jexec; fish loads it for each of the four by name.
+# fish completion for newgate, jail, jls, jexec and pfctl; fish loads it for each of the five by name.
 
 function __newgate_running
     jls name 2>/dev/null
@@ -160,6 +160,26 @@ for command in newgate jls
     complete -c $command -n $is -s c -d 'Only tell whether it is there'
     complete -c $command -n $is -l json -d 'As JSON'
     complete -c $command -n $is -l libxo -x -a json -d 'Output form'
+end
+
+for command in newgate pfctl
+    set -l is '__newgate_is pfctl'
+    complete -c $command -n $is -f
+    complete -c $command -n $is -s a -x -d Anchor
+    complete -c $command -n $is -s D -x -d Macro
+    complete -c $command -n $is -s d -d 'Switch off'
+    complete -c $command -n $is -s e -d 'Switch on'
+    complete -c $command -n $is -s F -x -a 'all nat rules states Tables' -d Flush
+    complete -c $command -n $is -s f -r -F -d Load
+    complete -c $command -n $is -s k -x -d 'End states'
+    complete -c $command -n $is -s n -d 'Only read'
+    complete -c $command -n $is -s o -x -d Optimise
+    complete -c $command -n $is -s q -d 'Say less'
+    complete -c $command -n $is -s s -x -a 'all Anchors info labels nat rules states Tables' -d Show
+    complete -c $command -n $is -s t -x -a '(pfctl -sT 2>/dev/null)' -d Table
+    complete -c $command -n $is -s T -x -a 'add delete expire flush kill replace show test' -d Command
+    complete -c $command -n $is -s v -d 'Say more'
+    complete -c $command -n $is -l json -d 'As JSON'
 end
 
 for command in newgate jexec

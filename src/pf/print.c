@@ -491,14 +491,15 @@ void pf_print_table(struct str *out, const struct pf_table *t)
 {
 	str_addf(out, "table <%s>%s%s%s", t->name, t->constant ? " const" : "",
 		 t->persist ? " persist" : "", t->counters ? " counters" : "");
-	if (t->initialised)
-		str_add(out, " {");
+	/* What came in otherwise than by a ruleset is no part of it. */
+	if (!t->initialised)
+		return;
+	str_add(out, " {");
 	for (size_t i = 0; i < t->n; i++) {
 		str_add(out, t->entry[i].neg ? " !" : " ");
 		add_net(out, &t->entry[i].net);
 	}
-	if (t->initialised)
-		str_add(out, " }");
+	str_add(out, " }");
 }
 
 void pf_print_table_flags(struct str *out, const struct pf_table *t)
