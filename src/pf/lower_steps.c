@@ -214,10 +214,20 @@ static const char *limiting(const struct place *p, const struct pf_rule *r, unsi
 
 /* ---- pass, block ---- */
 
+/* Was it written? "max" brings two, and max-src-conn-rate how long a source is remembered. */
+static bool is_written(const struct pf_state *k, const struct pf_timeout *t)
+{
+	if (str_eq(t->name, "adaptive.start"))
+		return t->seconds != k->max / 10 * 6;
+	if (str_eq(t->name, "adaptive.end"))
+		return t->seconds != k->max / 10 * 12;
+	return !str_eq(t->name, "src.track");
+}
+
 static void warn_state(struct lowering *w, const struct pf_rule *r)
 {
 	const struct pf_state *k = &r->state;
-	bool other = false; /* than how long a source is remembered */
+	bool timeouts = false;
 
 	if (k->keep == PF_STATE_SYNPROXY)
 		diag_warn_once(w->d, r->pos,
@@ -226,8 +236,8 @@ static void warn_state(struct lowering *w, const struct pf_rule *r)
 	if (k->if_bound || w->pf->options.if_bound)
 		diag_warn_once(w->d, r->pos, "states are floating: if-bound has no effect");
 	for (size_t i = 0; i < k->ntimeouts; i++)
-		other |= !str_eq(k->timeout[i].name, "src.track");
-	if (other)
+		timeouts |= is_written(k, &k->timeout[i]);
+	if (timeouts)
 		diag_warn_once(w->d, r->pos,
 			       "timeouts of single rules have no effect: the kernel "
 			       "has one for all (sysctl net.netfilter)");
