@@ -167,6 +167,14 @@ int store_localnet(struct state *s, const struct strv *want, struct ng_err *err)
 
 /* ---- elements ---- */
 
+/* nft(8) takes no single number that is so large. */
+static void add_time(struct str *out, uint64_t seconds)
+{
+	str_addf(out, " expires %llud%lluh%llum%llus", (unsigned long long)(seconds / 86400),
+		 (unsigned long long)(seconds / 3600 % 24), (unsigned long long)(seconds / 60 % 60),
+		 (unsigned long long)(seconds % 60));
+}
+
 void store_add_elements(struct str *out, const char *set, const struct nft_elems *all, int af)
 {
 	bool first = true;
@@ -182,7 +190,7 @@ void store_add_elements(struct str *out, const char *set, const struct nft_elems
 			str_addf(out, "add element inet " NFT_TABLE " %s {", set);
 		str_addf(out, "%s %s", first ? "" : ",", ip_text(&ip, text));
 		if (all->v[i].expires)
-			str_addf(out, " expires %llums", (unsigned long long)all->v[i].expires);
+			add_time(out, all->v[i].expires / 1000);
 		first = false;
 	}
 	if (!first)

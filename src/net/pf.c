@@ -110,21 +110,43 @@ int net_pf_make(struct net *n, const struct firewall_load *load, struct firewall
 	return rc < 0 ? rc : warn_unnamed(n, f, d, err);
 }
 
-static int load_table(struct net *n, struct firewall *f, bool *loaded, struct ng_err *err)
+/* The facts as net_prepare has them; `made` and `lock` are the caller's. */
+static int find_facts(struct net *n, struct firewall *f, struct strv *made,
+		      struct rules_facts *facts, int *lock, struct ng_err *err)
 {
-	struct strv made autodone(strv_done) = {0};
 	char switched[16] = "";
-	autoclose int lock = open_made(n, &made, err);
-	if (lock < 0)
-		return lock;
+
+	*lock = open_made(n, made, err);
+	if (*lock < 0)
+		return *lock;
 	if (!n->host->gateway_enable &&
 	    fd_get(n->state->dir, NET_FORWARDING, switched, sizeof switched) < 0)
 		switched[0] = '\0';
-	const struct rules_facts facts = {.made = &made,
-					  .drop4 = strchr(switched, '4') != NULL,
-					  .drop6 = strchr(switched, '6') != NULL,
-					  .pf = f};
-	return rules_ready(n, &facts, loaded, err);
+	*facts = (struct rules_facts){.made = made,
+				      .drop4 = strchr(switched, '4') != NULL,
+				      .drop6 = strchr(switched, '6') != NULL,
+				      .pf = f};
+	return 0;
+}
+
+static int load_table(struct net *n, struct firewall *f, bool *loaded, struct ng_err *err)
+{
+	struct strv made autodone(strv_done) = {0};
+	struct rules_facts facts;
+	autoclose int lock = -1;
+	int rc = find_facts(n, f, &made, &facts, &lock, err);
+	return rc < 0 ? rc : rules_ready(n, &facts, loaded, err);
+}
+
+int net_pf_is_loaded(struct net *n, const struct firewall *f, struct ng_err *err)
+{
+	struct strv made autodone(strv_done) = {0};
+	struct rules_facts facts;
+	autoclose int lock = -1;
+	int rc = find_facts(n, (struct firewall *)f, &made, &facts, &lock, err);
+	if (rc == 0)
+		rc = f->same ? rules_are_loaded(n, &facts, err) : 0;
+	return rc;
 }
 
 int net_pf_load(struct net *n, struct firewall *f, struct ng_err *err)

@@ -191,6 +191,21 @@ int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded, struct
 	return rc == 0 && f->pf ? firewall_keep(f->pf, err) : rc;
 }
 
+int rules_are_loaded(struct net *n, const struct rules_facts *f, struct ng_err *err)
+{
+	struct str rules autodone(str_done) = {0};
+	char want[FINGERPRINT], have[128];
+	struct ng_err e = {0};
+
+	make_rules(f, &rules, want);
+	int rc = nft_fingerprint(&n->filter, have, sizeof have, &e);
+	if (rc == -ENOENT)
+		return 0;
+	if (rc < 0)
+		*err = e;
+	return rc < 0 ? rc : str_eq(have, want);
+}
+
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, struct ng_err *err)
 {
 	struct str rules autodone(str_done) = {0};

@@ -20,6 +20,8 @@ int pf_ready(struct net *n, const struct rules_facts *f, struct ng_err *err) MUS
 int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded,
 		struct ng_err *err) MUST_CHECK;
 
+/* Is the table there, and this one? 1, 0. */
+int rules_are_loaded(struct net *n, const struct rules_facts *f, struct ng_err *err) MUST_CHECK;
 /* What is not as it was left, a sentence each: the table, its rules, the running jails' elements.
  * Changes nothing. */
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults,

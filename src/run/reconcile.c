@@ -300,6 +300,11 @@ void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host
 	free(w.why);
 }
 
+void reconcile_add(struct reconcile *r, enum act_kind kind, const char *text)
+{
+	act(r, kind, NULL, "%s", text);
+}
+
 void reconcile_done(struct reconcile *r)
 {
 	for (size_t i = 0; i < r->n; i++) {

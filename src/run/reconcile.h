@@ -51,6 +51,8 @@ struct reconcile {
 void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host,
 	       const struct strv *stale, struct reconcile *out);
 void reconcile_done(struct reconcile *r);
+/* Tells one more thing that is to be done, behind the others. */
+void reconcile_add(struct reconcile *r, enum act_kind kind, const char *text);
 
 /* words.c: the difference of one jail's changeable parameters, a sentence each; and of those alone
  * that say who may connect to whom, and what it may use. */

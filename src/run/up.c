@@ -3,6 +3,7 @@
 #include <fcntl.h>
 #include <sys/file.h>
 #include "base/mem.h"
+#include "firewall/firewall.h"
 
 int up_lock(struct state *s, struct ng_err *err)
 {
@@ -67,6 +68,64 @@ static void view(struct up *u, size_t i, const struct up_scope *scope)
 	};
 }
 
+/* ---- pf.conf ---- */
+
+static void tell_faults(const struct diags *d, enum diag_level level, struct strv *out)
+{
+	for (size_t i = 0; i < d->n; i++)
+		if (d->v[i].level == level)
+			strv_take(out, diag_format(&d->v[i]));
+}
+
+/* The files as they are now, against what is loaded. */
+static int plan_pf(struct up *u, const struct rcconf *rc, struct ng_err *err)
+{
+	const struct firewall_load load = {.anchor = "", .path = rc->pf_rules};
+	autodone(firewall_done) struct firewall f = {.lock = -1};
+	struct diags d autodone(diags_done) = {0};
+	struct strv faults autodone(strv_done) = {0};
+	struct str text autodone(str_done) = {0};
+
+	if (!firewall_is_on(u->all.state, rc))
+		return 0;
+	int got = net_pf_make(&u->all.net, &load, &f, &d, err);
+	tell_faults(&d, DIAG_ERROR, &faults);
+	for (size_t i = 0; i < faults.n; i++)
+		reconcile_add(&u->plan, ACT_FAULT, faults.v[i]);
+	if (got == -EINVAL && faults.n) {
+		*err = (struct ng_err){0};
+		return 0;
+	}
+	if (got == 0)
+		got = net_pf_is_loaded(&u->all.net, &f, err);
+	u->pf = got == 0;
+	str_addf(&text, "loads %s", rc->pf_rules);
+	if (u->pf)
+		reconcile_add(&u->plan, ACT_CHANGE, text.s);
+	return got < 0 ? got : 0;
+}
+
+static int load_pf(struct up *u, const struct rcconf *rc, const struct run_sink *sink)
+{
+	const struct firewall_load load = {.anchor = "", .path = rc->pf_rules};
+	autodone(firewall_done) struct firewall f = {.lock = -1};
+	struct diags d autodone(diags_done) = {0};
+	struct strv notes autodone(strv_done) = {0};
+	struct ng_err err = {0};
+
+	if (!u->pf)
+		return 0;
+	int rc_ = net_pf_make(&u->all.net, &load, &f, &d, &err);
+	if (rc_ == 0)
+		rc_ = net_pf_load(&u->all.net, &f, &err);
+	tell_faults(&d, DIAG_WARNING, &notes);
+	for (size_t i = 0; i < notes.n && sink->note; i++)
+		sink->note(sink->arg, NULL, notes.v[i]);
+	if (rc_ < 0)
+		sink->error(sink->arg, NULL, err.text);
+	return rc_ < 0;
+}
+
 int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rcconf *rc,
 	    const struct up_scope *scope, struct ng_err *err)
 {
@@ -86,7 +145,7 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 	for (size_t i = 0; i < u->all.n; i++)
 		view(u, i, scope);
 	reconcile(u->jail, u->all.n, &u->host, &u->stale, &u->plan);
-	return 0;
+	return plan_pf(u, rc, err);
 }
 
 /* Jails that ended and starts that were interrupted leave what others would trip over. */
@@ -118,6 +177,7 @@ int up_run(struct up *u, const struct rcconf *rc, bool verbose, const struct run
 	autofree struct run_item *item = mem_alloc((u->all.n + 1) * sizeof(*item));
 	int status = clear_up(u, rc, sink);
 	size_t n = 0;
+	status |= load_pf(u, rc, sink);
 	status |= heal(u, sink);
 	for (size_t i = 0; i < u->all.n; i++)
 		if (u->plan.op[i])
