@@ -139,6 +139,8 @@ int snapshot_open(const struct thing *t, const char *name, struct ng_err *err) M
 int snapshot_origin(struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;
 /* It is one that goes, from now on, whoever removes it. -ENOENT is no fault. */
 int snapshot_hide(const struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;
+/* Has the jail with this folder any? */
+bool snapshot_any(int dir);
 /* Does a snapshot of this jail stand on one of those templates? */
 struct strv;
 bool snapshot_needs(const struct store *s, const char *jail, const struct strv *templates);

@@ -98,6 +98,9 @@ static int make_clone(struct store *s, const struct source *src, const char *fro
 	autodone(thing_done) struct thing t = THING_NONE;
 	int rc = stage_begin(s, STORE_JAILS, jail, &st, err);
 
+	/* Only now is nothing there that a killed run left. */
+	if (rc == 0)
+		rc = check_free(path, err);
 	if (rc < 0)
 		return rc;
 	rc = stage_thing(&st, &t, err);
@@ -145,11 +148,16 @@ static int check_new(struct store *s, const char *jail, const char *path, struct
 			       "jail %s has a tree already: newgate destroy %s removes it", jail,
 			       jail);
 	int rc = check_place(s, path, err);
-	if (rc == 0)
-		rc = check_free(path, err);
 	/* What a killed run left under this name gives way. */
 	autoclose int left = rc < 0 ? -ENOENT : store_open_entry(s, STORE_JAILS, jail);
-	return left < 0 ? rc : remove_entry(s, jail, err);
+	if (left < 0)
+		return rc;
+	if (snapshot_any(left))
+		return err_set(err, EEXIST,
+			       "the tree of jail %s is missing, but its snapshots are there: is "
+			       "something not mounted? (newgate destroy %s removes them)",
+			       jail, jail);
+	return remove_entry(s, jail, err);
 }
 
 int clone_source(struct store *s, const struct source *src, const char *from, const char *jail,

@@ -228,6 +228,19 @@ int snapshot_origin(struct thing *t, const char *name, struct ng_err *err)
 	return 0;
 }
 
+bool snapshot_any(int dir)
+{
+	autodone(strv_done) struct strv names = {0};
+	autoclose int all = open_folder(dir, FOLDER);
+	bool any = false;
+
+	if (all < 0 || copy_names(all, &names) < 0)
+		return false;
+	for (size_t i = 0; i < names.n; i++)
+		any = any || names.v[i][0] != '.';
+	return any;
+}
+
 bool snapshot_needs(const struct store *s, const char *jail, const struct strv *templates)
 {
 	autodone(strv_done) struct strv names = {0};

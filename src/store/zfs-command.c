@@ -60,21 +60,25 @@ bool zfs_exists(const char *volume)
 	return type != NULL;
 }
 
-/* zfs-fuse lets go of a data set only some moments after it was unmounted, and tells nobody when:
- * what it calls busy is tried again, each time as long as the command takes. */
 #define TRIES 200
 
-int zfs_destroy(const char *volume, struct ng_err *err)
+int zfs_insist(const char *const *argv, struct ng_err *err)
 {
 	for (int i = 0;; i++) {
 		struct ng_err failed = {0};
-		int rc = ZFS(NULL, &failed, "destroy", "-r", volume);
-		if (rc == 0 || i == TRIES || !strstr(failed.text, "busy")) {
-			if (rc < 0)
-				*err = failed;
+		int rc = zfs_run(argv, NULL, &failed);
+		if (rc == 0)
+			return 0;
+		if (i == TRIES || !strstr(failed.text, "busy")) {
+			*err = failed;
 			return rc;
 		}
 	}
+}
+
+int zfs_destroy(const char *volume, struct ng_err *err)
+{
+	return ZFS_INSIST(err, "destroy", "-r", volume);
 }
 
 struct end {

@@ -111,13 +111,14 @@ static int mount_at(const char *volume, const char *path, struct ng_err *err)
 		return err_set(err, ENOENT,
 			       "there is no data set %s: is its pool imported (zpool import)?",
 			       volume);
-	if (!str_eq(now, path)) {
-		int rc = ZFS(NULL, err, "set", point, volume);
-		if (rc < 0)
-			return rc;
+	/* That may mount it, or be done but for the mounting. */
+	struct ng_err failed = {0};
+	if (!str_eq(now, path) && ZFS(NULL, &failed, "set", point, volume) < 0 &&
+	    !strstr(failed.text, "busy")) {
+		*err = failed;
+		return -err->code;
 	}
-	/* Setting it may have mounted it. */
-	return is_mounted(path) ? 0 : ZFS(NULL, err, "mount", volume);
+	return is_mounted(path) ? 0 : ZFS_INSIST(err, "mount", volume);
 }
 
 static int ensure_mounted(const struct thing *t, struct ng_err *err)
@@ -277,9 +278,8 @@ static int zfs_place(const struct thing *t, struct ng_err *err)
 		return 0;
 	/* Its folder was renamed under it. */
 	autofree char *tree = thing_tree(t);
-	autofree char *point = text("mountpoint=%s", tree);
 	autofree char *snapshot = text("%s@" FOR_CLONES, t->e.volume);
-	int rc = ZFS(NULL, err, "set", point, t->e.volume);
+	int rc = mount_at(t->e.volume, tree, err);
 	return rc < 0 ? rc : ZFS(NULL, err, "snapshot", snapshot);
 }
 
@@ -487,8 +487,8 @@ static int zfs_restore(struct thing *t, const char *name, int folder, bool later
 	for (size_t i = 0; rc == 0 && i < newer.n; i++)
 		rc = snapshot_hide(t, newer.v[i], err);
 	if (rc == 0)
-		rc = newer.n > 0 ? ZFS(NULL, err, "rollback", "-r", full)
-				 : ZFS(NULL, err, "rollback", full);
+		rc = newer.n > 0 ? ZFS_INSIST(err, "rollback", "-r", full)
+				 : ZFS_INSIST(err, "rollback", full);
 	if (rc < 0)
 		return rc;
 	rc = entry_replace(t->dir, store_kind_file(t->kind), &t->e);

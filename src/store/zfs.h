@@ -8,6 +8,10 @@
 /* Runs "zfs ARG …" (NULL-terminated). *out, if not NULL, gets what it prints; the caller frees. */
 int zfs_run(const char *const *argv, char **out, struct ng_err *err) MUST_CHECK;
 #define ZFS(out, err, ...) zfs_run((const char *const[]){"zfs", __VA_ARGS__, NULL}, out, err)
+/* The same, again while ZFS says that something is busy. zfs-fuse lets go of a data set only some
+ * moments after it was unmounted, and tells nobody when: each try takes as long as the command. */
+int zfs_insist(const char *const *argv, struct ng_err *err) MUST_CHECK;
+#define ZFS_INSIST(err, ...) zfs_insist((const char *const[]){"zfs", __VA_ARGS__, NULL}, err)
 /* A property's value; the caller frees; NULL: there is no such data set, or it has not got it. */
 char *zfs_get(const char *volume, const char *property) MUST_CHECK;
 /* The same where it was set on this very data set or snapshot, not inherited. */

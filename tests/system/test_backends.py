@@ -131,3 +131,123 @@ def test_a_running_jail(cloned):
     assert "a: as it was at live" in said
     assert disk.vps.record("a")["pid"] != pid
     assert disk.vps.run("jexec", "a", "cat", "/etc/mine").stdout == "one\n"
+
+
+# ---- killed at every step ----
+
+# What changes something, and what starts zfs(8).
+STEPS = ("mkdir,mkdirat,rename,renameat,renameat2,unlink,unlinkat,rmdir,fsetxattr,fremovexattr,"
+         "syncfs,fsync,ioctl,vfork,clone,clone3,linkat,fchmod")
+
+
+def steps_of(disk, *command):
+    """[(system call, the how manieth of it), …] where the command is to be killed: not each of the
+    many that copy files. It is run to its end for that."""
+    disk.vps.run("strace", "-qq", "-o", "/run/steps", "-e", f"trace={STEPS}", "newgate", *command)
+    seen, steps = {}, []
+    for call in re.findall(r"^(\w+)\(", disk.vps.run("cat", "/run/steps").stdout, re.M):
+        seen[call] = seen.get(call, 0) + 1
+        steps.append((call, seen[call]))
+    n = len(steps)
+    assert n > 6
+    few = {0, 2, n // 3, n // 2, 2 * n // 3, *range(max(0, n - 6), n)}
+    return [steps[i] for i in sorted(few)]
+
+
+def killed(disk, step, *command):
+    call, n = step
+    got = disk.vps.run("strace", "-qq", "-o", "/dev/null", "-e", f"trace={call}",
+                       "-e", f"inject={call}:signal=KILL:when={n}", "newgate", *command, status=None)
+    assert got.returncode in (0, -9, 137), got.stderr
+    return got.returncode != 0
+
+
+def test_a_killed_clone(cloned):
+    disk = cloned
+    if disk.kind == "xfs":
+        pytest.skip("dir on ext4 is the same")
+    disk.in_jail("a", "echo one >etc/mine")
+    steps = steps_of(disk, "clone", "a", "b")
+    disk.newgate("destroy", "-y", "b")
+    for n in steps:
+        assert killed(disk, n, "clone", "a", "b"), n
+        assert disk.look("a", "etc/mine") == "one\n"
+        again = disk.vps.run("newgate", "clone", "a", "b", status=None)
+        assert again.returncode == 0 or "has a tree already" in again.stderr, (n, again.stderr)
+        assert disk.look("b", "etc/mine") == "one\n" and disk.look("b", "etc/hostname") == "b\n", n
+        disk.newgate("destroy", "-y", "b")
+        assert disk.half_made() == [], n
+
+
+def test_a_killed_snapshot(cloned):
+    disk = cloned
+    if disk.kind == "xfs":
+        pytest.skip("dir on ext4 is the same")
+    disk.in_jail("a", "echo one >etc/mine")
+    steps = steps_of(disk, "snapshot", "a@s")
+    disk.newgate("snapshot", "destroy", "a@s")
+    for n in steps:
+        assert killed(disk, n, "snapshot", "a@s"), n
+        if "s" in snapshots(disk, "a"):
+            assert changes(disk, "a@s") == {}, n
+        else:
+            disk.newgate("snapshot", "a@s")
+        disk.newgate("snapshot", "destroy", "a@s")
+        assert disk.half_made() == [], n
+        assert disk.look("a", "etc/mine") == "one\n"
+    disk.newgate("snapshot", "a@s")
+    steps = steps_of(disk, "snapshot", "destroy", "a@s")
+    for n in steps:
+        disk.newgate("snapshot", "a@s")
+        assert killed(disk, n, "snapshot", "destroy", "a@s"), n
+        if "s" in snapshots(disk, "a"):
+            assert changes(disk, "a@s") == {}, n
+            disk.newgate("snapshot", "destroy", "a@s")
+        disk.newgate("snapshot", "a@s")
+        disk.newgate("snapshot", "destroy", "a@s")
+        assert disk.half_made() == [], n
+
+
+def test_a_killed_rollback(cloned):
+    disk = cloned
+    if disk.kind == "xfs":
+        pytest.skip("dir on ext4 is the same")
+    disk.in_jail("a", "echo one >etc/mine; rm bin/vi")
+    disk.newgate("snapshot", "a@s")
+    change = "echo two >etc/mine; mkdir etc/d; echo x >etc/d/x"
+    disk.in_jail("a", change)
+    steps = steps_of(disk, "rollback", "-y", "a@s")
+    for n in steps:
+        disk.in_jail("a", change)
+        assert killed(disk, n, "rollback", "-y", "a@s"), n
+        mine = disk.look("a", "etc/mine")
+        if mine == "one\n":
+            assert changes(disk, "a@s") == {}, n
+        else:
+            assert mine == "two\n", n
+            assert changes(disk, "a@s") == {"/etc/mine": "changed", "/etc/d": "added", "/etc/d/x": "added"}, n
+        disk.newgate("rollback", "-y", "a@s")
+        assert disk.look("a", "etc/mine") == "one\n" and changes(disk, "a@s") == {}, n
+        assert disk.half_made() == [], n
+
+
+def test_a_killed_destroy(cloned):
+    disk = cloned
+    if disk.kind == "xfs":
+        pytest.skip("dir on ext4 is the same")
+    disk.newgate("destroy", "-y", "a")
+    disk.newgate("clone", "_base", "a")
+    disk.newgate("snapshot", "a@s")
+    steps = steps_of(disk, "destroy", "-y", "a")
+    for n in steps:
+        disk.newgate("clone", "_base", "a")
+        disk.in_jail("a", "echo one >etc/mine")
+        disk.newgate("snapshot", "a@s")
+        assert killed(disk, n, "destroy", "-y", "a"), n
+        if "a" in [j["jail"] for j in json.loads(disk.newgate("df", "--json"))["jails"]]:
+            assert disk.look("a", "etc/mine") == "one\n", n
+            assert snapshots(disk, "a") == ["s"], n
+            disk.newgate("destroy", "-y", "a")
+        disk.newgate("clone", "_base", "b")
+        disk.newgate("destroy", "-y", "b")
+        assert disk.half_made() == [] and not disk.path("/var/jails/a").exists(), n
