@@ -298,6 +298,8 @@ int create_make(struct host *h, const struct conf_jail *j, struct create *c, str
 		return err_sys(err, cg, "cgroup %s/%s", h->state->cgroup, file);
 	const char *tree = c->layout.path ? c->layout.path : c->layout.upper;
 	rc = limits_apply(cg, j, tree, notes, err);
+	if (rc == 0)
+		rc = limits_disk(&h->store, j, c->path, err);
 	if (rc < 0)
 		return rc;
 	struct log place autodone(log_done) = log_of_conf(j, r, h->state->root);

@@ -121,9 +121,8 @@ int limits_apply(int cg, const struct conf_jail *j, const char *path, struct str
 		const char *controller = table[r.resource].controller;
 		int rc = 0;
 		if (r.resource == RCTL_DISK)
-			strv_add(notes,
-				 "rctl: disk: a directory or an overlay has no quota: not limited");
-		else if (controller && cg >= 0 && cgroup_want(cg, controller))
+			continue;
+		if (controller && cg >= 0 && cgroup_want(cg, controller))
 			rc = apply_one(cg, &r, path, notes, err);
 		else if (r.resource == RCTL_MAXPROC)
 			tell_maxproc(notes);
@@ -134,6 +133,22 @@ int limits_apply(int cg, const struct conf_jail *j, const char *path, struct str
 	}
 	tell_missing(notes, &missing);
 	return 0;
+}
+
+int limits_disk(const struct store *s, const struct conf_jail *j, const char *path,
+		struct ng_err *err)
+{
+	uint64_t bytes = 0;
+	size_t n;
+	const struct conf_value *v = conf_list(j, P_RCTL, &n);
+	for (size_t i = 0; i < n; i++) {
+		struct conf_rctl r;
+		const char *why = NULL;
+		if (value_rctl(v[i].text, &r, &why) == 0 && r.resource == RCTL_DISK)
+			bytes = r.amount;
+	}
+	int rc = store_set_quota(s, j->name, path, bytes, err);
+	return rc < 0 ? err_prefix(err, "rctl: disk") : 0;
 }
 
 static bool configured(const struct conf_jail *j, enum rctl_resource resource)

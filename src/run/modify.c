@@ -12,6 +12,7 @@
  */
 #include <sched.h>
 #include <sys/wait.h>
+#include "conf/files.h"
 #include "base/mem.h"
 #include "jail/control.h"
 #include "run/differ.h"
@@ -134,6 +135,9 @@ static int set_limits(struct job *j, const struct merged *m)
 	int rc = limits_apply(cg, &m->jail, j->rec.path, &notes, &err);
 	if (rc == 0)
 		rc = limits_lift(cg, &m->jail, &err);
+	autofree char *path = files_path(e->host.state->root, j->rec.path);
+	if (rc == 0)
+		rc = limits_disk(&e->host.store, &m->jail, path, &err);
 	for (size_t i = 0; i < notes.n; i++)
 		job_note(j, "%s", notes.v[i]);
 	return rc < 0 ? job_told(j, &err) : 0;

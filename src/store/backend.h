@@ -94,7 +94,7 @@ struct store_backend {
 		    struct ng_err *err);
 	int (*usage)(const struct thing *t, struct store_usage *out, struct ng_err *err);
 	/* 0: none. -EOPNOTSUPP with the reason where it cannot be bounded here. */
-	int (*quota)(const struct thing *t, uint64_t bytes, struct ng_err *err);
+	int (*quota)(struct thing *t, uint64_t bytes, struct ng_err *err);
 
 	/* The tree of a jail goes to another path. NULL: as a folder is renamed. */
 	int (*move)(const struct thing *t, const char *path, struct ng_err *err);
@@ -131,6 +131,10 @@ int store_told(const struct store *s, struct entry *out, struct ng_err *err) MUS
 /* Sets t->b and t->e.backend, and completes the entry: what keeps the jail that is cloned, else what
  * the store was told to use (store_choose), else the first that suits. */
 int backend_choose(const struct source *src, struct thing *t, struct ng_err *err) MUST_CHECK;
+
+/* By a project quota: all below the directories at/dirs, the first of them being there. */
+int quota_project(struct thing *t, int at, const char *const *dirs, uint64_t bytes,
+		  struct ng_err *err) MUST_CHECK;
 
 /* The folder of a snapshot. -ENOENT, with a text that names those there are. */
 int snapshot_open(const struct thing *t, const char *name, struct ng_err *err) MUST_CHECK;

@@ -150,7 +150,7 @@ static int btrfs_usage(const struct thing *t, struct store_usage *out, struct ng
 	return rc < 0 ? err_sys(err, rc, "measuring it") : 0;
 }
 
-static int btrfs_quota(const struct thing *t, uint64_t bytes, struct ng_err *err)
+static int btrfs_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
 {
 	autoclose int tree = plain_open_dir(AT_FDCWD, t->e.path, err);
 

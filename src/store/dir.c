@@ -58,6 +58,11 @@ static int dir_usage(const struct thing *t, struct store_usage *out, struct ng_e
 	return rc < 0 ? err_sys(err, rc, "measuring it") : 0;
 }
 
+static int dir_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
+{
+	return quota_project(t, AT_FDCWD, (const char *const[]){t->e.path, NULL}, bytes, err);
+}
+
 static int dir_snapshot(const struct thing *t, const char *name, int folder, struct ng_err *err)
 {
 	autoclose int from = plain_open_dir(AT_FDCWD, t->e.path, err);
@@ -113,6 +118,7 @@ const struct store_backend backend_dir = {
     .layout = plain_layout,
     .view = plain_view,
     .usage = dir_usage,
+    .quota = dir_quota,
     .snapshot = dir_snapshot,
     .snapshot_size = dir_snapshot_size,
     .restore = dir_restore,

@@ -105,6 +105,10 @@ static void set_line(struct entry *e, const char *key, const char *value)
 		e->made = 0;
 	if (str_eq(key, "bytes") && num_u64(value, 0, UINT64_MAX, &e->bytes) < 0)
 		e->bytes = 0;
+	if (str_eq(key, "quota") && num_u64(value, 0, UINT64_MAX, &e->quota) < 0)
+		e->quota = 0;
+	if (str_eq(key, "project") && num_u64(value, 0, UINT32_MAX, &e->project) < 0)
+		e->project = 0;
 }
 
 int entry_read(int dir, const char *file, struct entry *e)
@@ -132,6 +136,10 @@ static void print_entry(struct str *b, const struct entry *e)
 	for (size_t i = 0; i < ARRAY_SIZE(lines); i++)
 		if (*line_of(&shown, i))
 			str_addf(b, "%s %s\n", lines[i].key, *line_of(&shown, i));
+	if (e->quota)
+		str_addf(b, "quota %llu\n", (unsigned long long)e->quota);
+	if (e->project)
+		str_addf(b, "project %llu\n", (unsigned long long)e->project);
 	str_addf(b, "bytes %llu\nmade %lld\n", (unsigned long long)e->bytes, (long long)e->made);
 }
 

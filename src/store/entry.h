@@ -19,6 +19,8 @@ struct entry {
 	char *volume;   /* zfs: the data set */
 	char *path;     /* jail: with the -R prefix */
 	uint64_t bytes;
+	uint64_t quota;   /* jail: what was set, 0: none */
+	uint64_t project; /* jail: the number of its project quota, 0: none */
 	int64_t made;
 };
 

@@ -278,6 +278,13 @@ static int overlay_usage(const struct thing *t, struct store_usage *out, struct 
 	return rc < 0 && !err->code ? err_sys(err, rc, "measuring it") : rc;
 }
 
+/* What is copied up comes by way of the work folder. */
+static int overlay_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
+{
+	return quota_project(t, t->dir, (const char *const[]){upper_of(t), "work", NULL}, bytes,
+			     err);
+}
+
 static int overlay_snapshot(const struct thing *t, const char *name, int folder, struct ng_err *err)
 {
 	autoclose int from = open_upper(t, err);
@@ -374,6 +381,7 @@ const struct store_backend backend_overlay = {
     .layout = overlay_layout,
     .view = overlay_view,
     .usage = overlay_usage,
+    .quota = overlay_quota,
     .snapshot = overlay_snapshot,
     .snapshot_size = overlay_snapshot_size,
     .restore = overlay_restore,

@@ -223,8 +223,10 @@ int snapshot_origin(struct thing *t, const char *name, struct ng_err *err)
 		return err->code ? rc : err_sys(err, rc, SNAPSHOT_META);
 	free(t->e.from);
 	free(t->e.lower);
+	free(t->e.template);
 	t->e.from = take_ptr(then.from);
 	t->e.lower = take_ptr(then.lower);
+	t->e.template = take_ptr(then.template);
 	return 0;
 }
 
@@ -271,6 +273,9 @@ static int rollback(struct thing *t, const char *name, bool later, struct ng_err
 	int rc = snapshot_origin(t, name, err);
 	if (rc == 0)
 		rc = t->b->restore(t, name, folder, later, err);
+	/* What took the place of a bounded tree is not bounded yet. */
+	if (rc == 0 && t->e.quota > 0)
+		rc = t->b->quota(t, t->e.quota, err);
 	return rc < 0 ? rc : sweep(t, all, err);
 }
 

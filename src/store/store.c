@@ -259,5 +259,7 @@ int store_usage(const struct store *s, const char *jail, struct store_usage *out
 	if (rc < 0)
 		return rc;
 	rc = t.b->usage(&t, out, err);
+	if (rc == 0 && out->quota == 0)
+		out->quota = t.e.quota;
 	return rc < 0 ? err_prefix(err, "jail %s", jail) : 0;
 }

@@ -137,6 +137,10 @@ struct store_usage {
 };
 int store_usage(const struct store *s, const char *jail, struct store_usage *out,
 		struct ng_err *err) MUST_CHECK;
+/* Bounds it, 0: lifts the bound; of an overlay what the jail changes, else the whole tree. path:
+ * the jail's, the -R prefix included. -EOPNOTSUPP: what keeps it cannot. */
+int store_set_quota(const struct store *s, const char *jail, const char *path, uint64_t bytes,
+		    struct ng_err *err) MUST_CHECK;
 
 /* What a template is made of. */
 struct store_recipe {

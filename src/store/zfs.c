@@ -359,7 +359,7 @@ static int zfs_usage(const struct thing *t, struct store_usage *out, struct ng_e
 	return 0;
 }
 
-static int zfs_quota(const struct thing *t, uint64_t bytes, struct ng_err *err)
+static int zfs_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
 {
 	autofree char *quota =
 	    bytes ? text("refquota=%llu", (unsigned long long)bytes) : mem_strdup("refquota=none");

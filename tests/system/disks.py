@@ -113,6 +113,14 @@ class Disk:
                            status=None)
         return got.stdout if got.returncode == 0 else None
 
+    def settle(self):
+        """Until what files take is what the file system tells."""
+        if self.fs == "zfs":
+            self.vps.run("zfs", "snapshot", "tank@settle")
+            self.vps.run("zfs", "destroy", "tank@settle")
+        else:
+            self.vps.run("sync", "-f", self.var)
+
     def half_made(self):
         found = [str(p) for p in self.path("/var/lib/newgate").glob("*/.partial/*")]
         found += [str(p) for p in self.path("/var/lib/newgate").glob("jails/*/snapshots/.*")]

@@ -251,3 +251,64 @@ def test_a_killed_destroy(cloned):
         disk.newgate("clone", "_base", "b")
         disk.newgate("destroy", "-y", "b")
         assert disk.half_made() == [] and not disk.path("/var/jails/a").exists(), n
+
+
+# ---- how much ----
+
+def quota(disk, name):
+    return {j["jail"]: j["quota"] for j in json.loads(disk.newgate("df", "--json"))["jails"]}[name]
+
+
+def test_a_bound_on_the_disk(cloned):
+    disk = cloned
+    bounded = CONF.replace("a { }", 'a { rctl = "disk:deny=8m"; }')
+    disk.vps.write("/etc/jail.conf", bounded)
+    if disk.keeps == "zfs":
+        disk.newgate("up", "a", fails=True)  # FUSE; but the bound is set by then
+        assert disk.vps.run("zfs", "get", "-Hp", "-o", "value", "refquota",
+                            "tank/newgate/jails/a").stdout == f"{8 << 20}\n"
+        assert quota(disk, "a") == 8 << 20
+        disk.vps.write("/etc/jail.conf", CONF)
+        disk.newgate("up", "a", fails=True)
+        assert quota(disk, "a") == 0
+        return
+    said = disk.newgate("up", "a", fails=True)
+    if disk.keeps != "btrfs":
+        assert f"is on {disk.fs} without project quotas" in said and "prjquota" in said, said
+        return
+    assert "btrfs quota enable" in said
+    disk.vps.run("btrfs", "quota", "enable", disk.var)
+    disk.newgate("up", "a")
+    assert quota(disk, "a") == 8 << 20
+    fill = 'dd if=/dev/urandom of=/big bs=1M count=20 conv=fsync 2>&1'
+    assert "quota exceeded" in disk.vps.run("jexec", "a", "sh", "-c", fill, status=1).stdout
+    disk.vps.run("jexec", "a", "rm", "/big")
+    disk.newgate("snapshot", "a@s")
+    disk.newgate("rollback", "-y", "a@s")
+    assert "quota exceeded" in disk.vps.run("jexec", "a", "sh", "-c", fill, status=1).stdout
+    disk.vps.run("jexec", "a", "rm", "/big")
+    disk.vps.write("/etc/jail.conf", CONF)
+    disk.newgate("up", "a")
+    assert quota(disk, "a") == 0
+    disk.vps.run("jexec", "a", "sh", "-c", fill)
+
+
+def test_df_tells_own_from_shared(cloned):
+    disk = cloned
+    disk.newgate("clone", "_base", "b")
+    disk.in_jail("a", "dd if=/dev/urandom of=big bs=1M count=9")
+    disk.settle()
+    of = {j["jail"]: j for j in json.loads(disk.newgate("df", "--json"))["jails"]}
+    assert set(of) == {"a", "b"} and of["a"]["store"] == disk.keeps
+    assert of["a"]["path"] == str(disk.vps.path("/var/jails/a"))
+    assert of["a"]["own"] - of["b"]["own"] >= 9 << 20
+    if disk.kind != "dir":
+        assert of["b"]["shared"] > of["b"]["own"]
+    before = of["a"]["own"]
+    disk.newgate("snapshot", "a@s")
+    disk.in_jail("a", "rm big")
+    disk.settle()
+    of = {j["jail"]: j for j in json.loads(disk.newgate("df", "--json"))["jails"]}
+    assert of["a"]["own"] <= before - (9 << 20) + (1 << 20)
+    assert of["a"]["snapshots"] >= 9 << 20
+    assert "snapshot" in disk.newgate("df") .lower() and "a" in disk.newgate("df", "a")
