@@ -46,8 +46,7 @@ static int open_place(const struct thing *t, char **name, struct ng_err *err)
 		*name = mem_strdup("root");
 		return plain_open_dir(t->dir, ".", err);
 	}
-	autofree char *twin = stage_twin(t->e.path);
-	*name = mem_strdup(strrchr(twin, '/') + 1);
+	*name = stage_twin_name(t->e.path);
 	return plain_open_parent(t->e.path, err);
 }
 
@@ -129,20 +128,17 @@ static int remove_at(int parent, const char *name, struct ng_err *err)
 
 static int remove_twin(const char *path, struct ng_err *err)
 {
-	autofree char *twin = stage_twin(path);
-	const char *base = strrchr(twin, '/') + 1;
-	autofree char *folder = mem_strndup(twin, (size_t)(base - twin));
-	autoclose int parent = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *twin = stage_twin_name(path);
+	autoclose int parent = stage_open_parent(path, err);
 
 	if (parent < 0)
-		return errno == ENOENT ? 0 : err_sys(err, errno, "%s", folder);
-	return remove_at(parent, base, err);
+		return parent == -ENOENT ? 0 : parent;
+	return remove_at(parent, twin, err);
 }
 
 static int btrfs_usage(const struct thing *t, struct store_usage *out, struct ng_err *err)
 {
-	autofree char *path = thing_tree(t);
-	autoclose int tree = plain_open_dir(AT_FDCWD, path, err);
+	autoclose int tree = plain_open_tree(t, err);
 
 	if (tree < 0)
 		return tree;
@@ -152,7 +148,7 @@ static int btrfs_usage(const struct thing *t, struct store_usage *out, struct ng
 
 static int btrfs_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
 {
-	autoclose int tree = plain_open_dir(AT_FDCWD, t->e.path, err);
+	autoclose int tree = plain_open_tree(t, err);
 
 	if (tree < 0)
 		return tree;
@@ -166,7 +162,7 @@ static int btrfs_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
 static int btrfs_snapshot(const struct thing *t, const char *name, int folder, struct ng_err *err)
 {
 	const struct btrfs_module *m = load(err);
-	autoclose int tree = m ? plain_open_dir(AT_FDCWD, t->e.path, err) : -ENOENT;
+	autoclose int tree = m ? plain_open_tree(t, err) : -ENOENT;
 
 	(void)name;
 	if (tree < 0)

@@ -30,10 +30,10 @@ static int make_dir(int at, const char *name, mode_t mode, struct ng_err *err)
 
 static int make_twin(const struct thing *t, struct ng_err *err)
 {
-	autofree char *twin = stage_twin(t->e.path);
+	autofree char *twin = stage_twin_name(t->e.path);
 	autoclose int parent = plain_open_parent(t->e.path, err);
 
-	return parent < 0 ? parent : make_dir(AT_FDCWD, twin, 0700, err);
+	return parent < 0 ? parent : make_dir(parent, twin, 0700, err);
 }
 
 static int dir_fill(const struct source *src, const struct thing *t, struct ng_err *err)
@@ -49,8 +49,7 @@ static int dir_fill(const struct source *src, const struct thing *t, struct ng_e
 
 static int dir_usage(const struct thing *t, struct store_usage *out, struct ng_err *err)
 {
-	autofree char *path = thing_tree(t);
-	autoclose int tree = plain_open_dir(AT_FDCWD, path, err);
+	autoclose int tree = plain_open_tree(t, err);
 
 	if (tree < 0)
 		return tree;
@@ -65,7 +64,7 @@ static int dir_quota(struct thing *t, uint64_t bytes, struct ng_err *err)
 
 static int dir_snapshot(const struct thing *t, const char *name, int folder, struct ng_err *err)
 {
-	autoclose int from = plain_open_dir(AT_FDCWD, t->e.path, err);
+	autoclose int from = plain_open_tree(t, err);
 	autoclose int to = from < 0 ? from : make_dir(folder, "root", 0700, err);
 
 	(void)name;

@@ -11,6 +11,7 @@
 #include "store/stream.h"
 #include "store/unpack.h"
 #include "store/walk.h"
+#include "sys/path.h"
 
 #define DATA_ROOM (256 * 1024)
 #define LINK_ROOM 4096
@@ -276,8 +277,8 @@ static int open_tree(struct store *s, const char *jail, const char *dir, const c
 		return store_view(s, jail, snap, view, err);
 	if (!dir)
 		return err_set(err, ENOENT, "there is no tree of jail %s", jail);
-	view->root = open(dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-	return view->root < 0 ? err_sys(err, errno, "%s", dir) : 0;
+	view->root = path_open_host(dir, O_RDONLY | O_DIRECTORY, 0);
+	return view->root < 0 ? err_sys(err, view->root, "%s", dir) : 0;
 }
 
 int export_jail(struct store *s, const char *jail, const char *dir, const struct export_how *how,

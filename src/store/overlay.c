@@ -17,6 +17,7 @@
 #include "store/copy.h"
 #include "store/measure.h"
 #include "store/plain.h"
+#include "store/stage.h"
 #include "sys/caps.h"
 #include "sys/fd.h"
 #include "sys/mount.h"
@@ -365,7 +366,12 @@ static int overlay_restore(struct thing *t, const char *name, int folder, bool l
 /* The folder at the path never held anything of the jail's: it goes if it is empty. */
 static int overlay_displace(const struct thing *t, struct ng_err *err)
 {
-	if (t->kind == STORE_JAILS && rmdir(t->e.path) < 0 && errno != ENOENT)
+	if (t->kind != STORE_JAILS)
+		return 0;
+	autoclose int parent = stage_open_parent(t->e.path, err);
+	if (parent < 0)
+		return parent == -ENOENT ? 0 : parent;
+	if (unlinkat(parent, stage_name(t->e.path), AT_REMOVEDIR) < 0 && errno != ENOENT)
 		return err_sys(err, errno, "%s was left", t->e.path);
 	return 0;
 }

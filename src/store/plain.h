@@ -6,7 +6,9 @@
 
 /* Opens a directory, no link. */
 int plain_open_dir(int at, const char *path, struct ng_err *err) MUST_CHECK;
-/* The folder that a path lies in, made where it is missing: closed to others, who shall not come
+/* Its tree at its place; a jail's by no link. */
+int plain_open_tree(const struct thing *t, struct ng_err *err) MUST_CHECK;
+/* The folder that a path lies in (stage_open_parent), made where it is missing: closed to others, who shall not come
  * near what a jail's root makes setuid. */
 int plain_open_parent(const char *path, struct ng_err *err) MUST_CHECK;
 
@@ -17,7 +19,7 @@ int plain_layout(const struct thing *t, struct store_layout *out, struct ng_err 
 int plain_view(const struct thing *t, const char *snap, struct store_view *out,
 	       struct ng_err *err) MUST_CHECK;
 
-/* A jail's tree is made, and removed, beside its path (stage_twin). */
+/* A jail's tree is made, and removed, beside its path (stage_twin_name). */
 int plain_place(const struct thing *t, struct ng_err *err) MUST_CHECK;
 int plain_displace(const struct thing *t, struct ng_err *err) MUST_CHECK;
 

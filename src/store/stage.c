@@ -13,26 +13,41 @@
 
 #define PARTIAL ".partial"
 
-char *stage_twin(const char *path)
+const char *stage_name(const char *path)
+{
+	return strrchr(path, '/') + 1;
+}
+
+char *stage_twin_name(const char *path)
 {
 	autodone(str_done) struct str b = {0};
-	const char *base = strrchr(path, '/') + 1;
 
-	str_addn(&b, path, (size_t)(base - path));
-	str_addf(&b, ".%s.newgate", base);
+	str_addf(&b, ".%s.newgate", stage_name(path));
 	return str_take(&b);
+}
+
+int stage_open_parent(const char *path, struct ng_err *err)
+{
+	autofree char *folder = mem_strndup(path, (size_t)(stage_name(path) - path));
+	int fd = path_open_host(folder, O_RDONLY | O_DIRECTORY, 0);
+
+	if (fd == -ELOOP)
+		return err_set(
+		    err, ELOOP,
+		    "%s is reached by a symbolic link, which whoever can write there may "
+		    "turn elsewhere: write where it leads to",
+		    folder);
+	return fd < 0 && fd != -ENOENT ? err_sys(err, fd, "%s", folder) : fd;
 }
 
 int stage_remove_twin(const char *path, struct ng_err *err)
 {
-	autofree char *twin = stage_twin(path);
-	const char *base = strrchr(twin, '/') + 1;
-	autofree char *folder = mem_strndup(twin, (size_t)(base - twin));
-	autoclose int fd = open(folder, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	autofree char *twin = stage_twin_name(path);
+	autoclose int parent = stage_open_parent(path, err);
 
-	if (fd < 0)
-		return errno == ENOENT ? 0 : err_sys(err, errno, "%s", folder);
-	int rc = path_remove_tree(fd, base);
+	if (parent < 0)
+		return parent == -ENOENT ? 0 : parent;
+	int rc = path_remove_tree(parent, twin);
 	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing %s", twin) : 0;
 }
 

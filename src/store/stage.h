@@ -37,8 +37,13 @@ int stage_drop(struct stage *st, struct ng_err *err);
 /* For autodone: drops what was not committed. */
 void stage_done(struct stage *st);
 
-/* The twin of a path. The caller frees. */
-char *stage_twin(const char *path) MUST_CHECK;
+/* A path's last component, and that of its twin, which the caller frees. */
+const char *stage_name(const char *path) MUST_CHECK;
+char *stage_twin_name(const char *path) MUST_CHECK;
+/* The folder that a jail's path lies in. No link leads there: it may be in another jail's tree, whose
+ * root would choose what of the host's is replaced or removed. -ENOENT, without a word: it is not
+ * there. */
+int stage_open_parent(const char *path, struct ng_err *err) MUST_CHECK;
 /* Removes it, where it is there. */
 int stage_remove_twin(const char *path, struct ng_err *err) MUST_CHECK;
 

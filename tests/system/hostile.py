@@ -29,6 +29,7 @@ link: the log            | links: the_log_in_the_tree_leads_nowhere_else     | >
   fstab's sources        | links: a_shared_folder_turned_into_a_link_is_not_mounted | mount(8)
   passwd                 | links: users_are_looked_up_in_the_jail             | by name
   a clone's identity     | links: a_clone_of_a_hostile_jail_writes_into_the_clone | by name
+  a tree in its tree     | links: a_tree_that_was_moved_away_is_not_the_hosts | by name
 abstract sockets         | network: abstract_sockets_of_the_host             | the host's network
 keyrings                 | network: keys_of_the_host                         | the caller's session keyring
 spoofed sources          | network: only_its_own_addresses_leave             | chain guard empty, rp_filter 0

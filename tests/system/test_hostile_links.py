@@ -277,6 +277,30 @@ def test_a_hostile_tree_is_removed_and_nothing_else(vps):
     assert not upper.exists() and os.path.exists(file)
 
 
+@pytest.mark.parametrize("store", ["dir", "overlay"])
+def test_a_tree_that_was_moved_away_is_not_the_hosts(vps, root, store):
+    """Where one jail's tree lies in another's, the other's root can put a link on the way to it."""
+    host = vps.path("/host/inner")
+    host.mkdir(parents=True)
+    vps.run("newgate", "init", "--store", store)
+    vps.run("newgate", "template", "create", "_base", "--from", "busybox")
+    write_conf(vps, evil_conf() + f'inner {{ path = "{EVIL}/jails/inner"; persist; ip4 = disable; }}\n')
+    vps.run("newgate", "clone", "_base", "inner")
+    vps.run("newgate", "snapshot", "inner@s")
+    os.rename(root / "jails", root / "away")
+    link(root / "jails", host.parent)
+    for folder in ("etc", "bin") if store == "dir" else ():
+        (host / folder).mkdir()
+    for command in ("destroy -y inner", "rollback -y inner@s", "clone inner copy", "export inner >/dev/null"):
+        got = vps.run("sh", "-c", f"newgate {command}", status=None)
+        assert host.exists() and len(list(host.iterdir())) == (2 if store == "dir" else 0), command
+        # An overlay has nothing at its path.
+        if store == "dir" or command.startswith("destroy"):
+            assert got.returncode and "symbolic link" in got.stderr, (command, got)
+    vps.run("rm", "-r", root / "jails/inner")  # by its name
+    assert not host.exists()
+
+
 def test_a_name_that_the_jail_gives_itself_is_not_shown(vps, root):
     """Nor what it calls its processes."""
     write_conf(vps, evil_conf("allow.set_hostname;"))
