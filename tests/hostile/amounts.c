@@ -8,9 +8,11 @@
 #include <stdlib.h>
 #include <string.h>
 #include <sys/inotify.h>
+#include <sys/ioctl.h>
 #include <sys/statvfs.h>
 #include <sys/wait.h>
 #include <unistd.h>
+#include <linux/btrfs.h>
 
 static void hold(const char *what, long n)
 {
@@ -103,12 +105,26 @@ static void files(char **argv)
 	won("%ld files", most);
 }
 
+/* subvolume DIR MEGABYTES: so much in a subvolume of our own making. */
+static void subvolume(char **argv)
+{
+	static char piece[1 << 20];
+	struct btrfs_ioctl_vol_args a = {.name = "evil"};
+	int dir = open(argv[0], O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+	if (dir < 0)
+		broken("%s", argv[0]);
+	if (ioctl(dir, BTRFS_IOC_SUBVOL_CREATE, &a) < 0)
+		lost("BTRFS_IOC_SUBVOL_CREATE: %s", strerror(errno));
+	int fd = openat(dir, "evil/fill", O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	if (fd < 0)
+		broken("%s/evil/fill", argv[0]);
+	for (long i = 0; i < number(argv[1]); i++)
+		if (write(fd, piece, sizeof(piece)) != sizeof(piece) || fsync(fd) < 0)
+			lost("after %ld MB: %s", i, strerror(errno));
+	won("%s MB", argv[1]);
+}
+
 const struct attack amount_attacks[] = {
-    {"inotify", 1, inotify},
-    {"queued", 1, queued},
-    {"forks", 1, forks},
-    {"ptys", 0, ptys},
-    {"fill", 2, fill},
-    {"files", 2, files},
-    {0},
+    {"inotify", 1, inotify}, {"queued", 1, queued}, {"forks", 1, forks},         {"ptys", 0, ptys},
+    {"fill", 2, fill},       {"files", 2, files},   {"subvolume", 2, subvolume}, {0},
 };

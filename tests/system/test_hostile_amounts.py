@@ -4,11 +4,13 @@ import ctypes
 import os
 import re
 import resource
+import shutil
 import signal
 
 import pytest
 
-from hostile import ATTACK, attack, hold, holding, outside, start
+import disks
+from hostile import ATTACK, attack, hold, holding, need_attack, outside, start
 
 
 @pytest.fixture
@@ -126,6 +128,30 @@ def test_half_of_all_process_numbers_are_left_without_it(vps, jail):
         pytest.skip("before Linux 6.14 the VPS has no numbers of its own to make fewer")
     vps.run("sh", "-c", f"echo 20000 > {knob}")
     assert limit(start(vps, "few").pid) == 10000
+
+
+def test_a_bound_on_the_disk_is_one_on_subvolumes_too(vps):
+    """A quota group of btrfs holds one subvolume, and anybody may make others in his own folders."""
+    need_attack()
+    disk = disks.make(vps, "btrfs")
+    try:
+        vps.run("btrfs", "quota", "enable", disk.var)
+        disk.base()
+        vps.write("/etc/jail.conf", """evil { path = "/var/jails/evil"; persist; ip4 = disable;
+            rctl = "disk:deny=8m"; }""")
+        disk.newgate("clone", "_base", "evil")
+        tree = disk.path("/var/jails/evil")
+        shutil.copy2(ATTACK, tree / "bin" / "attack")
+        vps.run("jail", "-c", "evil")
+        jail = vps.jail("evil")
+        assert not attack(jail, "fill", "/tmp", 20).won
+        assert not attack(jail, "subvolume", "/tmp", 20).won
+        assert outside(vps, "subvolume", vps.path("/var/jails/evil/root"), 20).won
+        vps.run("jail", "-r", "evil")
+        disk.newgate("destroy", "-y", "evil")
+    finally:
+        vps.remove_jails()
+        disk.close()
 
 
 def test_pseudo_terminals_are_left_for_others(vps, jail):

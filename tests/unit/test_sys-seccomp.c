@@ -310,6 +310,7 @@ static void check_terminal(unsigned allow)
 	CHECK(ioctl(fd, TIOCSTI, &c) < 0 && errno == EPERM);
 	CHECK(ioctl(fd, TIOCLINUX, &c) < 0 && errno == EPERM);
 	CHECK(ioctl(fd, TIOCSETD, &c) < 0 && errno == EPERM);
+	CHECK(ioctl(fd, FIONBIO, &(int){0}) == 0);
 	/* The kernel looks at the lower half only. */
 	CHECK(syscall(SYS_ioctl, (long)fd, 0x100000000L | TIOCSTI, &c) < 0 && errno == EPERM);
 	CHECK(syscall(SYS_ioctl, (long)fd, 0xffffffff00000000L | TIOCLINUX, &c) < 0 &&
