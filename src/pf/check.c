@@ -1,7 +1,6 @@
 /* What pfctl refuses in rules that can be read; and what cannot be kept here. pfctl's words where it
  * has some. */
 #include <netinet/in.h>
-#include <string.h>
 
 #include "pf/parse.h"
 

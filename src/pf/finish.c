@@ -1,5 +1,4 @@
 /* After the last text: anchors and tables that are only named, labels. */
-#include <stdio.h>
 #include <string.h>
 
 #include "pf/names.h"

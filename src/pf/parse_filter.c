@@ -1,5 +1,4 @@
-/* pass, block, match, antispoof, anchor, load anchor. */
-#include <netinet/in.h>
+/* pass, block, match; antispoof. */
 #include <string.h>
 
 #include "base/num.h"

@@ -3,7 +3,6 @@
 #include <stdio.h>
 #include <string.h>
 
-#include "base/num.h"
 #include "pf/parse.h"
 
 struct host *hosts_add(struct hosts *h)

@@ -1,7 +1,6 @@
 /* "( … )" behind keep state. */
 #include <string.h>
 
-#include "base/num.h"
 #include "pf/names.h"
 #include "pf/parse.h"
 

@@ -1,9 +1,7 @@
 #include "pf/pf.h"
 
-#include <netinet/in.h>
 #include <string.h>
 
-#include "pf/names.h"
 #include "pf/parse.h"
 
 /* ---- the containers ---- */
