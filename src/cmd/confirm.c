@@ -8,8 +8,30 @@
 #include "cmd/configured.h"
 #include "cmd/goback.h"
 #include "conf/check.h"
+#include "net/net.h"
 #include "run/confirm.h"
 #include "run/up.h"
+
+/* What pf held before, as far as the change touched it. */
+static int go_back_pf(struct configured *c)
+{
+	struct net n = {0};
+	struct ng_err err = {0};
+	int rc;
+
+	if (!confirm_has_pf(&c->state))
+		return 0;
+	rc = net_open(&n, &c->state, &c->rc, &err);
+	if (rc == 0) {
+		rc = net_pf_back(&n, &err);
+		net_done(&n);
+	}
+	if (rc < 0)
+		warn_msg("%s", err.text);
+	else
+		printf("%s\n", rc ? "loads what pf held before" : "switches pf off");
+	return rc < 0;
+}
 
 static int go_back_with(struct configured *c, struct confirm_kept *kept)
 {
@@ -17,6 +39,7 @@ static int go_back_with(struct configured *c, struct confirm_kept *kept)
 	struct ng_err err = {0};
 	const struct up_scope scope = {.start = kept->names, .exactly = true};
 	autoclose int lock = up_lock(&c->state, &err);
+	int status = go_back_pf(c);
 	if (lock < 0 || up_plan(&u, &c->state, &kept->conf, &c->rc, &scope, &err) < 0) {
 		warn_msg("%s", err.text);
 		return 1;
@@ -24,7 +47,7 @@ static int go_back_with(struct configured *c, struct confirm_kept *kept)
 	for (size_t i = 0; i < u.plan.n; i++)
 		printf("%s\n", u.plan.v[i].text);
 	fflush(stdout);
-	return u.plan.n ? up_run(&u, &c->rc, false, &configured_sink) : 0;
+	return u.plan.n ? up_run(&u, &c->rc, false, &configured_sink) | status : status;
 }
 
 int go_back(void)

@@ -117,6 +117,7 @@ static int run_confirmed(struct configured *c, struct up *u, const struct option
 	struct ng_err err = {0};
 	autoclose int sock = -1;
 	if (confirm_keep(&c->state, &u->all, &err) < 0 ||
+	    (u->pf && confirm_keep_pf(&c->state, &err) < 0) ||
 	    confirm_start(&c->state, o->confirm, go_back, &sock, &err) < 0) {
 		warn_msg("%s", err.text);
 		confirm_forget(&c->state);
@@ -139,6 +140,8 @@ static int run_confirmed(struct configured *c, struct up *u, const struct option
 static int do_plan(struct configured *c, struct up *u, const struct options *o, int *lock)
 {
 	bool faults = false;
+	for (size_t i = 0; i < u->warnings.n; i++)
+		warn_msg("%s", u->warnings.v[i]);
 	for (size_t i = 0; i < u->plan.n; i++)
 		if (u->plan.v[i].kind == ACT_FAULT) {
 			warn_msg("%s", u->plan.v[i].text);

@@ -43,6 +43,7 @@ int firewall_open(struct firewall *f, struct state *s, const struct rcconf *rc, 
 	if (fd_get(s->dir, PF_HASH, f->hash, sizeof(f->hash)) < 0)
 		f->hash[0] = '\0';
 	f->hash[strcspn(f->hash, "\n")] = '\0';
+	f->loaded = f->hash[0];
 	return 0;
 }
 

@@ -35,7 +35,8 @@ struct firewall {
 	int lock;
 	/* Made by firewall_make. */
 	bool made;
-	bool same; /* rules and tables are what is loaded */
+	bool loaded; /* some rules of pf's were loaded before */
+	bool same;   /* rules and tables are what is loaded */
 	struct firewall_host host;
 	struct kept kept;
 	struct kept_tables tables;

@@ -130,6 +130,9 @@ int net_pf_make(struct net *n, const struct firewall_load *load, struct firewall
 int net_pf_load(struct net *n, struct firewall *f, struct ng_err *err) MUST_CHECK;
 /* Is it what the kernel has? 1, 0. */
 int net_pf_is_loaded(struct net *n, const struct firewall *f, struct ng_err *err) MUST_CHECK;
+/* Goes back to what was loaded before the last load: 1; 0 where that was nothing, so that pf is off
+ * now. */
+int net_pf_back(struct net *n, struct ng_err *err) MUST_CHECK;
 /* pfctl -e, -d: 1; 0 where it was so already. With pf on, what was loaded last counts again, else
  * pf_rules of rc.conf. */
 int net_pf_switch(struct net *n, bool on, struct diags *d, struct ng_err *err) MUST_CHECK;

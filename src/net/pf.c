@@ -177,3 +177,23 @@ int net_pf_switch(struct net *n, bool on, struct diags *d, struct ng_err *err)
 		firewall_leave(n->state);
 	return rc < 0 ? rc : was != on;
 }
+
+int net_pf_back(struct net *n, struct ng_err *err)
+{
+	const struct firewall_load before = {.before = true};
+	autodone(firewall_done) struct firewall f = {.lock = -1};
+	struct diags d autodone(diags_done) = {0};
+	struct ng_err e = {0};
+
+	int rc = net_pf_make(n, &before, &f, &d, &e);
+	if (rc == -ENOENT) {
+		firewall_done(&f);
+		rc = net_pf_switch(n, false, &d, err);
+		return rc < 0 ? rc : 0;
+	}
+	if (rc == 0)
+		rc = net_pf_load(n, &f, &e);
+	if (rc < 0)
+		*err = e;
+	return rc < 0 ? rc : 1;
+}

@@ -19,6 +19,7 @@
 #define DIR "confirm"
 #define CONF DIR "/before.conf"
 #define RUN DIR "/before.run"
+#define PF DIR "/before.pf"
 #define CTL DIR "/ctl"
 #define LOG "/var/log/newgate.log"
 #define MANNERS 2000 /* ms for a client to say what it wants */
@@ -99,11 +100,23 @@ int confirm_keep(struct state *s, const struct gather *g, struct ng_err *err)
 	return rc < 0 ? rc : put(s, RUN, &names, err);
 }
 
+int confirm_keep_pf(struct state *s, struct ng_err *err)
+{
+	const struct str nothing = {0};
+	return put(s, PF, &nothing, err);
+}
+
+bool confirm_has_pf(struct state *s)
+{
+	return faccessat(s->dir, PF, F_OK, 0) == 0;
+}
+
 void confirm_forget(struct state *s)
 {
 	unlinkat(s->dir, CTL, 0);
 	unlinkat(s->dir, CONF, 0);
 	unlinkat(s->dir, RUN, 0);
+	unlinkat(s->dir, PF, 0);
 	unlinkat(s->dir, DIR, AT_REMOVEDIR);
 }
 

@@ -3,6 +3,7 @@
  * What ran before is written down first, below /run/newgate/confirm:
  *   before.conf   those jails as jail.conf(5), and what else they name
  *   before.run    the names of those that ran, each with a NUL behind it
+ *   before.pf     there, where the change loads pf.conf: going back loads what pf held before
  *   ctl           the socket of the process that waits
  * That process is in a session of its own, so that it outlives the terminal. Its time begins when
  * the change is done, or when the command that does it has ended. If it is killed, the folder stays
@@ -29,6 +30,9 @@ struct confirm_kept {
 int confirm_read(struct state *s, struct confirm_kept *out, struct diags *d,
 		 struct ng_err *err) MUST_CHECK;
 void confirm_kept_done(struct confirm_kept *k);
+/* The change loads pf.conf; did it? */
+int confirm_keep_pf(struct state *s, struct ng_err *err) MUST_CHECK;
+bool confirm_has_pf(struct state *s);
 /* Forgets it. */
 void confirm_forget(struct state *s);
 

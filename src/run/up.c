@@ -4,6 +4,7 @@
 #include <sys/file.h>
 #include "base/mem.h"
 #include "firewall/firewall.h"
+#include "firewall/lockout.h"
 
 int up_lock(struct state *s, struct ng_err *err)
 {
@@ -100,8 +101,14 @@ static int plan_pf(struct up *u, const struct rcconf *rc, struct ng_err *err)
 		got = net_pf_is_loaded(&u->all.net, &f, err);
 	u->pf = got == 0;
 	str_addf(&text, "loads %s", rc->pf_rules);
-	if (u->pf)
+	if (u->pf) {
+		struct net *n = &u->all.net;
+
 		reconcile_add(&u->plan, ACT_CHANGE, text.s);
+		tell_faults(&d, DIAG_WARNING, &u->warnings);
+		firewall_lockout(&f.pf, &f.host.host, &n->route, &n->filter, f.loaded,
+				 &u->warnings);
+	}
 	return got < 0 ? got : 0;
 }
 
@@ -110,7 +117,6 @@ static int load_pf(struct up *u, const struct rcconf *rc, const struct run_sink 
 	const struct firewall_load load = {.anchor = "", .path = rc->pf_rules};
 	autodone(firewall_done) struct firewall f = {.lock = -1};
 	struct diags d autodone(diags_done) = {0};
-	struct strv notes autodone(strv_done) = {0};
 	struct ng_err err = {0};
 
 	if (!u->pf)
@@ -118,9 +124,6 @@ static int load_pf(struct up *u, const struct rcconf *rc, const struct run_sink 
 	int rc_ = net_pf_make(&u->all.net, &load, &f, &d, &err);
 	if (rc_ == 0)
 		rc_ = net_pf_load(&u->all.net, &f, &err);
-	tell_faults(&d, DIAG_WARNING, &notes);
-	for (size_t i = 0; i < notes.n && sink->note; i++)
-		sink->note(sink->arg, NULL, notes.v[i]);
 	if (rc_ < 0)
 		sink->error(sink->arg, NULL, err.text);
 	return rc_ < 0;
@@ -145,7 +148,8 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 	for (size_t i = 0; i < u->all.n; i++)
 		view(u, i, scope);
 	reconcile(u->jail, u->all.n, &u->host, &u->stale, &u->plan);
-	return plan_pf(u, rc, err);
+	/* Going back, pf has been looked after. */
+	return scope->exactly ? 0 : plan_pf(u, rc, err);
 }
 
 /* Jails that ended and starts that were interrupted leave what others would trip over. */
@@ -200,6 +204,7 @@ void up_done(struct up *u)
 	free(u->ip);
 	free(u->jail);
 	strv_done(&u->host);
+	strv_done(&u->warnings);
 	strv_done(&u->stale);
 	reconcile_done(&u->plan);
 	gather_done(&u->all);

@@ -21,7 +21,8 @@ struct up {
 	struct strv *elems, *ip; /* of each */
 	struct strv host, stale;
 	struct reconcile plan;
-	bool pf; /* pf.conf is to be loaded */
+	bool pf;              /* pf.conf is to be loaded */
+	struct strv warnings; /* about it */
 };
 /* Looks and decides; changes nothing. Zero-initialise; up_done in any case. */
 int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rcconf *rc,

@@ -611,7 +611,7 @@ def test_without_the_anchor_jail_conf_says_nothing(vps):
     assert vps.seen("internet", "tcp", VPS[4], 80, host) == NEAR[4]
     assert vps.seen(b, "tcp", A[4], 80, server) == B[4]
     vps.write("/etc/pf.conf", "pass all\n# and more\npass in proto tcp to port 1\n")
-    assert 'jail "a" has rdr' in vps.run("newgate", "up", "-v").stdout
+    assert 'jail "a" has rdr' in vps.run("newgate", "up").stderr
 
 
 def test_a_jail_sends_only_from_its_own_address(vps):
@@ -621,3 +621,87 @@ def test_a_jail_sends_only_from_its_own_address(vps):
     server = vps.listen(b, "udp", "", 53)
     vps.connect(a, "udp", B[4], 53, source="10.100.0.9").send(b"spoofed")
     assert vps.seen(a, "udp", B[4], 53, server) == A[4]
+
+
+# --- never locked out ---
+
+
+@contextlib.contextmanager
+def sshd(vps):
+    """Somebody called sshd, who listens at port 22 and has one session from the router."""
+    name = vps.path("/sshd")
+    name.symlink_to("/usr/bin/python3")
+    server = vps.popen(name, "-c", textwrap.dedent("""
+        import socket, sys
+        s = socket.create_server(("::", 22), family=socket.AF_INET6, dualstack_ipv6=True)
+        print("ready", flush=True)
+        session, _ = s.accept()
+        print("connected", flush=True)
+        session.recv(1)
+        """))
+    assert server.stdout.readline() == "ready\n"
+    client = vps.connect("internet", "tcp", VPS[4], 22)
+    assert server.stdout.readline() == "connected\n"
+    yield
+    client.close()
+    server.communicate(timeout=20)
+
+
+def test_warns_of_a_cut_session(vps):
+    with sshd(vps):
+        vps.write("/etc/rc.conf", textwrap.dedent(RC))
+        vps.write("/etc/pf.conf", "pass all\nblock in proto tcp to port 22\n")
+        told = vps.run("newgate", "up", "-n", status=2).stderr
+        assert "/etc/pf.conf:2:1: this cuts the SSH session from 203.0.113.1" in told
+        # Whoever is connected has no state yet: a rule that keeps states does not match.
+        vps.write("/etc/pf.conf", "block all\npass in proto tcp to port 22\n")
+        told = vps.run("newgate", "up", "-n", status=2).stderr
+        assert "/etc/pf.conf:1:1: this cuts the SSH session from 203.0.113.1" in told
+        assert "connect to sshd again" not in told
+        vps.write("/etc/pf.conf", "pass all no state\n")
+        assert "SSH" not in vps.run("newgate", "up").stderr
+
+
+def test_warns_of_an_sshd_that_nobody_reaches(vps):
+    listener = vps.listen("vps", "tcp", "", 22)
+    vps.write("/etc/rc.conf", textwrap.dedent(RC))
+    vps.write("/etc/pf.conf", "block in on eth0\n")
+    told = vps.run("newgate", "up", "-n", status=2).stderr
+    assert "/etc/pf.conf:1:1: this lets nobody on the internet reach sshd at port 22" in told
+    vps.write("/etc/pf.conf", "block in on eth0\npass in on eth0 proto tcp to port ssh\n")
+    assert "sshd" not in vps.run("newgate", "up", "-n", status=2).stderr
+    assert listener
+
+
+def test_confirm_goes_back(vps):
+    pf(vps, "block return in proto tcp to port 7000\n")
+    server = vps.listen("vps", "tcp", "", 7000)
+    before = vps.run("nft", "list", "chain", "inet", "newgate", "pf_in_rules").stdout
+    vps.write("/etc/pf.conf", "block return in proto tcp to port 7001\n")
+    vps.run("newgate", "up", "--confirm", "3600")
+    assert vps.seen("internet", "tcp", VPS[4], 7000, server) == NEAR[4]
+    vps.run("newgate", "confirm", "--back")
+    assert vps.refused("internet", "tcp", VPS[4], 7000) == errno.ECONNREFUSED
+    after = vps.run("nft", "list", "chain", "inet", "newgate", "pf_in_rules").stdout
+    assert re.sub("counter packets .* bytes \\d+", "", after) == \
+        re.sub("counter packets .* bytes \\d+", "", before)
+
+
+def test_confirm_of_the_first_load_switches_off(vps):
+    server = vps.listen("vps", "tcp", "", 7000)
+    vps.write("/etc/rc.conf", textwrap.dedent(RC))
+    vps.write("/etc/pf.conf", "block return all\n")
+    vps.run("newgate", "up", "--confirm", "3600")
+    assert vps.refused("internet", "tcp", VPS[4], 7000) == errno.ECONNREFUSED
+    vps.run("newgate", "confirm", "--back")
+    assert vps.seen("internet", "tcp", VPS[4], 7000, server) == NEAR[4]
+
+
+def test_confirmed_rules_stay(vps):
+    pf(vps, "pass all\n")
+    vps.write("/etc/pf.conf", "block return in proto tcp to port 7001\n")
+    vps.run("newgate", "up", "--confirm", "3600")
+    vps.run("newgate", "confirm")
+    vps.listen("vps", "tcp", "", 7001)
+    assert vps.refused("internet", "tcp", VPS[4], 7001) == errno.ECONNREFUSED
+    assert "nothing to do" in vps.run("newgate", "up").stdout
