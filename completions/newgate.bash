@@ -266,6 +266,15 @@ _newgate_verb() {
 			_newgate_offer "$(_newgate_configured)"
 		fi
 		;;
+	rebase)
+		if [[ $prev == --to ]]; then
+			_newgate_offer "$(_newgate_templates)"
+		elif [[ $cur == -* ]]; then
+			_newgate_offer '-n --json --to --test --force --overwrite'
+		else
+			_newgate_offer "$(_newgate_configured)"
+		fi
+		;;
 	rollback)
 		if [[ $cur == -* ]]; then
 			_newgate_offer '-r -y'

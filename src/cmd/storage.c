@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/progress.h"
 #include "conf/files.h"
+#include "store/rebase.h"
 
 int storage_open(struct storage *s)
 {
@@ -43,6 +44,18 @@ bool storage_good_name(const char *name)
 	return !why;
 }
 
+bool storage_heal(struct storage *s, const char *jail)
+{
+	struct ng_err err = {0};
+	int rc = rebase_heal(&s->store, jail, &err);
+
+	if (rc > 0)
+		warn_msg("%s: a rebase of it was cut off: it is again as it was before", jail);
+	else if (rc < 0)
+		warn_msg("%s", err.text);
+	return rc >= 0;
+}
+
 static bool hold(struct storage *s, const char *jail, bool wait, int *fd)
 {
 	struct ng_err err = {0};
@@ -55,7 +68,7 @@ static bool hold(struct storage *s, const char *jail, bool wait, int *fd)
 	}
 	int rc = state_find(&s->state, jail, &r, &err);
 	if (rc == -ENOENT || (rc == 0 && (r.dead || !str_eq(r.name, jail))))
-		return true;
+		return storage_heal(s, jail);
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	else

@@ -24,6 +24,9 @@ bool storage_good_name(const char *name);
 bool storage_hold(struct storage *s, const char *jail, int *fd);
 bool storage_hold_both(struct storage *s, const char *a, const char *b, int *fa, int *fb);
 bool storage_try_hold(struct storage *s, const char *jail, int *fd);
+/* With the jail's lock held otherwise: puts right what a rebase that was killed left half done, of
+ * which no jail runs. What it does, and where it fails, is told. */
+bool storage_heal(struct storage *s, const char *jail);
 /* The jail as its block says, or -ENOENT: it has none. Its values are not checked. */
 int storage_find(struct storage *s, const char *jail, struct conf_jail *out) MUST_CHECK;
 /* Clones `from`, which the caller holds where it is a jail, to the tree of the jail as `j` describes

@@ -22,7 +22,7 @@ bool temporary_look(struct storage *s, const char *jail, int *lock, struct recor
 	int rc = *lock < 0 ? *lock : state_find(&s->state, jail, r, &err);
 	if (rc == 0 && (r->dead || !str_eq(r->name, jail)))
 		record_done(r);
-	return rc == 0 || rc == -ENOENT || told(&err);
+	return rc == 0 || rc == -ENOENT ? storage_heal(s, jail) : told(&err);
 }
 
 bool temporary_snapshot(struct storage *s, const char *jail, const char *name,

@@ -1,12 +1,12 @@
 #include "cmd/trial.h"
 
-#include <signal.h>
 #include <string.h>
 #include <sys/wait.h>
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
+#include "cmd/held.h"
 #include "cmd/progress.h"
 #include "jail/attach.h"
 
@@ -64,28 +64,6 @@ static void command_line(const char *script, struct strv *argv)
 	strv_add(argv, "script");
 }
 
-static void held_signals(sigset_t *held)
-{
-	sigemptyset(held);
-	sigaddset(held, SIGHUP);
-	sigaddset(held, SIGINT);
-	sigaddset(held, SIGQUIT);
-	sigaddset(held, SIGTERM);
-}
-
-/* The engine would take one that came meanwhile to mean that it is not to end the jail. */
-static bool was_interrupted(void)
-{
-	const struct timespec at_once = {0};
-	sigset_t held;
-	bool any = false;
-
-	held_signals(&held);
-	while (sigtimedwait(&held, NULL, &at_once) > 0)
-		any = true;
-	return any;
-}
-
 static int run_inside(struct configured *c, const char *jail, const char *script,
 		      const sigset_t *mask, struct ng_err *err)
 {
@@ -112,7 +90,7 @@ int trial_run(void *arg, const char *jail, const char *path, const char *script,
 {
 	autodone(configured_done) struct configured c = {0};
 	struct ng_err after = {0};
-	sigset_t mask, held;
+	sigset_t mask;
 
 	(void)arg;
 	if (script && strlen(script) > SCRIPT_MAX)
@@ -124,12 +102,11 @@ int trial_run(void *arg, const char *jail, const char *path, const char *script,
 		return err_set(err, EINVAL, "a jail for the script cannot be started");
 	if (!script)
 		return end(&c, jail, err);
-	held_signals(&held);
-	sigprocmask(SIG_BLOCK, &held, &mask);
+	held_begin(&mask);
 	int rc = begin(&c, jail, path, err);
 	if (rc == 0)
 		rc = run_inside(&c, jail, script, &mask, err);
-	if (was_interrupted() && rc == 0)
+	if (held_came() && rc == 0)
 		rc = err_set(err, EINTR, "interrupted");
 	int ended = end(&c, jail, &after);
 	if (rc == 0 && ended < 0)

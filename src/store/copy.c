@@ -361,6 +361,20 @@ int copy_tree(int src, int dst, unsigned flags, int skip, struct ng_err *err)
 	return rc < 0 ? fail(&c, rc) : 0;
 }
 
+int copy_one(int src, int dst, const char *name, struct ng_err *err)
+{
+	autodone(copy_done) struct copy c = copy_make(dst, 0, err);
+	struct statx st;
+	int rc = look(src, name, &st);
+
+	str_addf(&c.path, "/%s", name);
+	if (rc < 0)
+		return fail(&c, rc);
+	/* As what is mounted inside: a folder stays empty. */
+	c.mount = S_ISDIR(st.stx_mode) ? st.stx_mnt_id + 1 : st.stx_mnt_id;
+	return copy_entry(&c, src, dst, name);
+}
+
 int copy_dir_attributes(int src, int dst, unsigned flags, struct ng_err *err)
 {
 	autodone(copy_done) struct copy c = copy_make(dst, flags, err);

@@ -31,6 +31,10 @@ bool copy_wants_xattr(const char *name, unsigned flags);
 struct strv;
 int copy_names(int dir, struct strv *names) MUST_CHECK;
 
+/* One thing of the directory src to the directory dst, which has nothing of that name; a directory
+ * without what is in it. */
+int copy_one(int src, int dst, const char *name, struct ng_err *err) MUST_CHECK;
+
 /* The directory src's own attributes for the directory dst. */
 int copy_dir_attributes(int src, int dst, unsigned flags, struct ng_err *err) MUST_CHECK;
 

@@ -9,6 +9,7 @@
 #include "store/backend.h"
 #include "store/copy.h"
 #include "store/entry.h"
+#include "store/rebase.h"
 #include "store/zfs.h"
 
 int store_open(struct store *s, const char *root, struct ng_err *err)
@@ -171,7 +172,9 @@ int store_layout(const struct store *s, const char *jail, const char *path,
 	autodone(thing_done) struct thing t = THING_NONE;
 
 	*out = (struct store_layout){0};
-	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
+	int rc = rebase_heal(s, jail, err);
+	if (rc >= 0)
+		rc = thing_open(s, STORE_JAILS, jail, &t, err);
 	/* The configuration says where the jail is; a clone made for another path is not it. */
 	if (rc == -ENOENT || (rc == 0 && !store_same_path(t.e.path, path)))
 		return plain_layout(s, jail, path, out, err);
@@ -224,7 +227,10 @@ int store_view_origin(const struct store *s, const char *jail, struct store_view
 	int rc = open_jail(s, jail, &t, err);
 	if (rc < 0)
 		return rc;
-	const char *from = t.e.lower ? t.e.lower : t.e.from ? t.e.from : "";
+	const char *from = t.e.template ? t.e.template
+			   : t.e.lower  ? t.e.lower
+			   : t.e.from   ? t.e.from
+					: "";
 	rc = thing_open(s, STORE_TEMPLATES, from, &origin, err);
 	if (rc == -ENOENT && !err->code)
 		return err_set(err, ENOENT,

@@ -1,14 +1,21 @@
 /* Where the trees of templates and jails are kept, and how a jail's root is put together from them.
  *
  * Below /var/lib/newgate, in folders that only root may enter (trees hold setuid programs):
- *   templates/NAME/root     a complete tree with ordinary owners; never changed while a jail uses
- * it templates/NAME/meta     text: from, made, bytes jails/NAME/origin       text: backend, from,
- * lower, path, made (entry.h) jails/NAME/upper, work  overlay: what the jail changed; the lower
- * layer is the template's root roots/NAME              the `path` that `newgate create` gives a
- * jail that names none jails/.partial/NAME, templates/.partial/NAME   half-made or half-removed
- * (stage.h) A jail made by `dir` has its whole tree at its `path`. One made by overlay has there an
- * empty folder: the layers are joined in the jail's own mount namespace when it starts. A jail
- * whose path is simply an existing directory needs no entry here at all. */
+ *
+ * templates/NAME, NAME@2 …: a template's versions (version.h): the tree in root, with ordinary
+ * owners, never changed while a jail uses it; meta says what it was made of (entry.h), beside it
+ * are the script that made it and the defaults of its clones.
+ *
+ * jails/NAME: origin says where the tree is and what it was cloned from (entry.h); of an overlay,
+ * upper and work, the lower layer being the template's; snapshots; rebase, while one is under way.
+ *
+ * roots/NAME: the `path` that `newgate create` gives a jail that names none.
+ *
+ * jails/.partial/NAME, templates/.partial/NAME: what is half made or half removed (stage.h).
+ *
+ * A jail made by `dir` has its whole tree at its `path`. One made by overlay has there an empty
+ * folder: the layers are joined in the jail's own mount namespace when it starts. A jail whose path
+ * is simply an existing directory needs no entry here at all. */
 #ifndef NG_STORE_STORE_H
 #define NG_STORE_STORE_H
 
