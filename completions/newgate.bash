@@ -30,7 +30,7 @@ _newgate_files() {
 
 _newgate_parameters='allow.connect= allow.raw_sockets command= depend= exec.start= exec.stop=
 	host.hostname= interface= ip4.addr= ip6.addr= mount.devfs mount.fstab= name= path= persist
-	rctl= rdr= service= template='
+	rctl= rdr= service= snapshot.keep= template='
 
 _newgate_checks='configuration boot kernel namespaces cgroups clock idmap disk tools path forwarding
 	reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
@@ -259,9 +259,9 @@ _newgate_verb() {
 		;;
 	snapshot)
 		if [[ $cur == -* ]]; then
-			_newgate_offer '--json'
+			_newgate_offer '--json -n'
 		elif ((cword == 1)); then
-			_newgate_offer "list destroy $(_newgate_configured)"
+			_newgate_offer "list destroy auto $(_newgate_configured)"
 		else
 			_newgate_offer "$(_newgate_configured)"
 		fi

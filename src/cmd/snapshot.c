@@ -8,6 +8,8 @@
 #include "cmd/output.h"
 #include "cmd/snapname.h"
 #include "cmd/temporary.h"
+#include "conf/value.h"
+#include "store/keep.h"
 
 static bool take(struct storage *s, const char *jail, const char *name)
 {
@@ -125,6 +127,130 @@ static int destroy_run(struct storage *s, int argc, char **argv)
 	return status;
 }
 
+/* ---- auto ---- */
+
+/* Those that are taken by themselves, and their times, the oldest first. */
+static struct store_snapshot *find_auto(struct store_snapshot *v, size_t *n, int64_t *made)
+{
+	size_t found = 0;
+
+	for (size_t i = 0; i < *n; i++) {
+		if (!keep_is_name(v[i].name)) {
+			free(v[i].name);
+			continue;
+		}
+		made[found] = v[i].made;
+		v[found++] = v[i];
+	}
+	*n = found;
+	return v;
+}
+
+/* `coming`: one that would have been taken, where it is only told; else 0. */
+static bool prune(struct storage *s, const char *jail, const struct conf_keep *keep, bool only_tell,
+		  int64_t coming)
+{
+	struct store_snapshot *v = NULL;
+	struct ng_err err = {0};
+	bool good = true;
+	size_t n = 0;
+
+	if (store_snapshots(&s->store, jail, &v, &n, &err) < 0) {
+		warn_msg("%s", err.text);
+		return false;
+	}
+	autofree int64_t *made = mem_alloc((n + 1) * sizeof(*made));
+	autofree bool *stays = mem_alloc(n + 1);
+	v = find_auto(v, &n, made);
+	made[n] = coming;
+	keep_choose(keep, made, n + (coming > 0), stays);
+	for (size_t i = 0; i < n; i++) {
+		autodone(str_done) struct str name = {0};
+		if (stays[i])
+			continue;
+		str_addf(&name, "%s@%s", jail, v[i].name);
+		if (!only_tell && !destroy_one(s, name.s)) {
+			good = false;
+			continue;
+		}
+		printf("%s: %s\n", name.s, only_tell ? "would be removed" : "removed");
+	}
+	store_snapshots_free(v, n);
+	return good;
+}
+
+/* 1, 0, -1: it cannot be told, and is said. */
+static int is_due(struct storage *s, const char *jail, const struct conf_keep *keep, int64_t now)
+{
+	struct store_snapshot *v = NULL;
+	struct ng_err err = {0};
+	size_t n = 0;
+
+	if (store_snapshots(&s->store, jail, &v, &n, &err) < 0) {
+		warn_msg("%s", err.text);
+		return -1;
+	}
+	autofree int64_t *made = mem_alloc((n + 1) * sizeof(*made));
+	v = find_auto(v, &n, made);
+	bool due = keep_due(keep, made, n, now);
+	store_snapshots_free(v, n);
+	return due;
+}
+
+static bool keep_one(struct storage *s, const char *jail, const struct conf_keep *keep,
+		     bool only_tell)
+{
+	char name[KEEP_NAME];
+	int64_t now = time(NULL);
+	int due = is_due(s, jail, keep, now);
+
+	if (due < 0)
+		return false;
+	keep_name(now, name);
+	if (due && only_tell)
+		printf("%s@%s: would be taken\n", jail, name);
+	/* Nothing is removed for one that could not be taken. */
+	if (due && !only_tell && !take(s, jail, name))
+		return false;
+	return prune(s, jail, keep, only_tell, due && only_tell ? now : 0);
+}
+
+/* What the jail's block says; false: nothing, or nothing that can be read. */
+static bool wants(struct storage *s, const char *jail, struct conf_keep *keep)
+{
+	autodone(conf_jail_done) struct conf_jail j = {0};
+	const char *why;
+
+	return storage_find(s, jail, &j) == 0 && conf_is_set(&j, P_SNAPSHOT_KEEP) &&
+	       value_keep(conf_string(&j, P_SNAPSHOT_KEEP), keep, &why) == 0;
+}
+
+static int auto_run(struct storage *s, int argc, char **argv)
+{
+	bool only_tell = false;
+	int status = 0;
+	size_t n;
+	autofree const char **all = conf_names(&s->conf, &n);
+
+	for (int opt; (opt = getopt(argc, argv, "n")) != -1;) {
+		if (opt != 'n')
+			return usage(&cmd_snapshot);
+		only_tell = true;
+	}
+	bool named = optind < argc;
+	for (size_t i = 0; i < (named ? (size_t)(argc - optind) : n); i++) {
+		const char *jail = named ? argv[(size_t)optind + i] : all[i];
+		struct conf_keep keep;
+		if (wants(s, jail, &keep)) {
+			status |= !keep_one(s, jail, &keep, only_tell);
+		} else if (named) {
+			warn_msg("%s: jail.conf has no snapshot.keep for it", jail);
+			status = 1;
+		}
+	}
+	return status;
+}
+
 static int snapshot_run(int argc, char **argv)
 {
 	autodone(storage_done) struct storage s = {0};
@@ -137,6 +263,8 @@ static int snapshot_run(int argc, char **argv)
 		return list_run(&s, argc - 1, argv + 1);
 	if (str_eq(argv[1], "destroy"))
 		return destroy_run(&s, argc - 1, argv + 1);
+	if (str_eq(argv[1], "auto"))
+		return auto_run(&s, argc - 1, argv + 1);
 	if (getopt(argc, argv, "") != -1)
 		return usage(&cmd_snapshot);
 	return take_run(&s, argc - optind, argv + optind);
@@ -147,7 +275,8 @@ const struct cmd cmd_snapshot = {
     .run = snapshot_run,
     .args = "JAIL[@NAME] …\n"
 	    "list [--json] [JAIL …]\n"
-	    "destroy JAIL@NAME …",
+	    "destroy JAIL@NAME …\n"
+	    "auto [-n] [JAIL …]",
     .summary = "keeps a jail's tree as it is now",
     .help =
 	"Without NAME it is called by the time. A jail may run meanwhile: its snapshot is what\n"

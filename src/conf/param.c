@@ -151,6 +151,8 @@ static const struct param table[PARAM_COUNT] = {
 		    "template to clone while nothing exists at path"},
     [P_RCTL] = {"rctl", PT_LIST, K | PF_OURS, HONOURED, NULL,
 		"limit, in rctl(8)'s words: \"memoryuse:deny=512m\""},
+    [P_SNAPSHOT_KEEP] = {"snapshot.keep", PT_STRING, PF_OURS, HONOURED, NULL,
+			 "what newgate snapshot auto keeps: \"hourly 24, daily 7, weekly 4\""},
 
     /* what is allowed */
     [P_ALLOW_DYING] = {"allow.dying", PT_BOOL, 0, WITHOUT_EFFECT, "false",

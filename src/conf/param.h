@@ -76,6 +76,7 @@ enum param_id {
 	/* store and limits */
 	P_TEMPLATE,
 	P_RCTL,
+	P_SNAPSHOT_KEEP,
 	/* what is allowed */
 	P_ALLOW_DYING,
 	P_ALLOW_RAW_SOCKETS,

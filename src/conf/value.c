@@ -89,6 +89,48 @@ int value_rctl(const char *s, struct conf_rctl *out, const char **why)
 	return 0;
 }
 
+/* One "daily 7". */
+static int keep_one(const char *s, size_t n, struct conf_keep *out, const char **why)
+{
+	static const char *const periods[] = {"hourly", "daily", "weekly", "monthly"};
+	char count[16];
+	size_t word = strcspn(s, " \t");
+	if (word >= n)
+		return fail(why, "it reads PERIOD NUMBER, as in daily 7");
+	const char *number = s + word + strspn(s + word, " \t");
+	size_t len = n - (size_t)(number - s);
+	while (len > 0 && strchr(" \t", number[len - 1]))
+		len--;
+	if (len >= sizeof(count))
+		return fail(why, "the number is 1 to 10000");
+	memcpy(count, number, len);
+	count[len] = '\0';
+	for (size_t i = 0; i < ARRAY_SIZE(periods); i++) {
+		if (!is(s, word, periods[i]))
+			continue;
+		if (out->n[i])
+			return fail(why, "a period comes twice");
+		return num_u32(count, 1, 10000, &out->n[i]) < 0
+			   ? fail(why, "the number is 1 to 10000")
+			   : 0;
+	}
+	return fail(why, "the period is none of hourly, daily, weekly, monthly");
+}
+
+int value_keep(const char *s, struct conf_keep *out, const char **why)
+{
+	*out = (struct conf_keep){0};
+	for (;;) {
+		s += strspn(s, " \t");
+		size_t n = strcspn(s, ",");
+		if (keep_one(s, n, out, why) < 0)
+			return -EINVAL;
+		if (!s[n])
+			return 0;
+		s += n + 1;
+	}
+}
+
 static bool is_octal(char c)
 {
 	return c >= '0' && c <= '7';

@@ -75,6 +75,13 @@ struct conf_rctl {
 };
 int value_rctl(const char *s, struct conf_rctl *out, const char **why);
 
+/* snapshot.keep: "hourly 24, daily 7, weekly 4, monthly 12", each at most once; how many of each. */
+enum keep_period { KEEP_HOURLY, KEEP_DAILY, KEEP_WEEKLY, KEEP_MONTHLY, KEEP_PERIODS };
+struct conf_keep {
+	uint32_t n[KEEP_PERIODS];
+};
+int value_keep(const char *s, struct conf_keep *out, const char **why);
+
 /* A capability that a jail may have, as jail.conf names it: "chown", "CAP_CHOWN". Returns its name
  * in small letters without "cap_", or NULL with *why. */
 const char *value_capability(struct arena *a, const char *s, const char **why);

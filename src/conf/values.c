@@ -235,6 +235,14 @@ static void check_template(struct checker *k, const struct conf_setting *s,
 		      s->name, v->text);
 }
 
+static void check_keep(struct checker *k, const struct conf_setting *s, const struct conf_value *v)
+{
+	struct conf_keep keep;
+	const char *why;
+	if (value_keep(v->text, &keep, &why) < 0)
+		fault(k, v->pos, "%s \"%s\": %s", s->name, v->text, why);
+}
+
 static void check_ruleset(struct checker *k, const struct conf_setting *s,
 			  const struct conf_value *v)
 {
@@ -275,6 +283,7 @@ static check_fn *const checks[PARAM_COUNT] = {
     [P_MOUNT] = check_mount,
     [P_CAPABILITIES] = check_capability,
     [P_TEMPLATE] = check_template,
+    [P_SNAPSHOT_KEEP] = check_keep,
     [P_DEVFS_RULESET] = check_ruleset,
     [P_SYSVMSG] = check_sysv,
     [P_SYSVSEM] = check_sysv,

@@ -312,3 +312,22 @@ def test_df_tells_own_from_shared(cloned):
     assert of["a"]["own"] <= before - (9 << 20) + (1 << 20)
     assert of["a"]["snapshots"] >= 9 << 20
     assert "snapshot" in disk.newgate("df") .lower() and "a" in disk.newgate("df", "a")
+
+
+def test_snapshots_by_themselves(cloned):
+    disk = cloned
+    disk.vps.write("/etc/jail.conf", CONF.replace("a { }", 'a { snapshot.keep = "hourly 1, daily 2"; }'))
+    for name, when in (("auto-20200101-0000", "2020-01-01 00:00"), ("auto-20200101-0030", "2020-01-01 00:30"),
+                       ("auto-20200102-0000", "2020-01-02 00:00"), ("mine", "2020-01-01 00:00")):
+        disk.newgate("snapshot", f"a@{name}")
+        meta = disk.path(f"/var/lib/newgate/jails/a/snapshots/{name}/meta")
+        made = disk.vps.run("date", "-d", when, "+%s").stdout.strip()
+        meta.write_text(re.sub(r"made \d+", f"made {made}", meta.read_text()))
+    said = disk.newgate("snapshot", "auto", "-n")
+    assert "would be taken" in said and "auto-20200101-0030: would be removed" in said
+    said = disk.newgate("snapshot", "auto")
+    assert len(snapshots(disk, "a")) == 3, said
+    assert snapshots(disk, "a")[:2] == ["mine", "auto-20200102-0000"]
+    assert "a@auto-20200101-0000: removed\n" in said and "a@auto-20200101-0030: removed\n" in said
+    assert disk.newgate("snapshot", "auto", "a") == ""
+    assert "b: jail.conf has no snapshot.keep" in disk.newgate("snapshot", "auto", "b", fails=True)

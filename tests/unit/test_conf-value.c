@@ -150,9 +150,32 @@ static void mount_line(void **state UNUSED)
 	assert_true(str_prefix(why, "missing information"));
 }
 
+static void test_keep(void **state)
+{
+	(void)state;
+	static const char *const bad[] = {"",         "daily",    "daily 0",          "daily 7x",
+					  "yearly 1", "daily 7,", "daily 1, daily 2", "daily 10001",
+					  "7 daily",  "daily -1"};
+	struct conf_keep k;
+	const char *why;
+	assert_int_equal(value_keep("hourly 24, daily 7,weekly 4 , monthly\t12", &k, &why), 0);
+	assert_int_equal(k.n[KEEP_HOURLY], 24);
+	assert_int_equal(k.n[KEEP_DAILY], 7);
+	assert_int_equal(k.n[KEEP_WEEKLY], 4);
+	assert_int_equal(k.n[KEEP_MONTHLY], 12);
+	assert_int_equal(value_keep("daily 7", &k, &why), 0);
+	assert_int_equal(k.n[KEEP_HOURLY], 0);
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		why = NULL;
+		assert_int_equal(value_keep(bad[i], &k, &why), -EINVAL);
+		assert_non_null(why);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
+	    cmocka_unit_test(test_keep),
 	    cmocka_unit_test_teardown(address, release),
 	    cmocka_unit_test_teardown(redirect, release),
 	    cmocka_unit_test_teardown(permission, release),
