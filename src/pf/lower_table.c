@@ -68,6 +68,7 @@ struct sweep {
 	struct lower_spans *out;
 	struct ip first, last; /* the span that is growing */
 	bool open;
+	bool end; /* there is no address behind the last one */
 };
 
 static void span_end(struct sweep *s)
@@ -96,6 +97,7 @@ static void span_add(struct sweep *s, struct ip *at, const struct ip *to, bool i
 		span_end(s);
 	}
 	*at = ip_next(to);
+	s->end = ip_cmp(at, to) < 0;
 }
 
 /* The networks that hold the place where we are, the innermost last. */
@@ -111,7 +113,7 @@ static void leave(struct sweep *s, struct nest *in, struct ip *at, const struct 
 
 		if (until && ip_cmp(until, &last) <= 0)
 			return;
-		if (ip_cmp(at, &last) <= 0)
+		if (!s->end && ip_cmp(at, &last) <= 0)
 			span_add(s, at, &last, !in->v[in->n - 1]->neg);
 		in->n--;
 	}
