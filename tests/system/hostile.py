@@ -36,6 +36,7 @@ spoofed sources          | network: only_its_own_addresses_leave             | c
 ARP, ND, RA              | network: no_frame_changes_what_the_host_knows     | ARP on, RA accepted, chains empty
 tracked connections      | network: one_jail_has_a_quarter_of_the_connections | chain crowd empty
 ports to leave from      | network: one_jail_does_not_use_up_the_ports_to_leave_from | chain crowd empty
+pieces of packets        | network: pieces_of_packets_take_a_bounded_room    | a higher bound
 a link that comes back   | network: no_other_link_comes_back_to_the_host     | moved while the jail runs
 memory in /dev, /run     | amounts: dev_holds_little                         | a plain tmpfs
   newgate's own mounts   | amounts: scratch_space_is_not_to_be_written       | the same not read-only

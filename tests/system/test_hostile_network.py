@@ -2,6 +2,7 @@
 everything that there is of connections; sockets and keys that are not on it."""
 
 import contextlib
+import re
 import socket
 
 import pytest
@@ -189,6 +190,24 @@ def test_one_jail_does_not_use_up_the_ports_to_leave_from(vps):
         client.send(b"there")
         got += arrives(server, 0.05) is not None
     assert got < 20
+
+
+def test_pieces_of_packets_take_a_bounded_room(vps):
+    """What is whole passes meanwhile."""
+    def room():
+        return int(re.search(r"FRAG: inuse \d+ memory (\d+)", vps.run("cat", "/proc/net/sockstat").stdout).group(1))
+
+    jail = network_jail(vps, "evil", 2, "allow.raw_sockets")
+    other = network_jail(vps, "other", 3)
+    most = int(vps.run("cat", "/proc/sys/net/ipv4/ipfrag_high_thresh").stdout)
+    assert attack(jail, "pieces", "10.100.0.2", "198.51.100.7", 20000, timeout=60).won
+    assert most // 2 < room() <= most + 65536
+    for proto in ("tcp", "udp"):
+        server = vps.listen("internet", proto, "198.51.100.7", 7777)
+        assert vps.seen(other, proto, "198.51.100.7", 7777, server) == "203.0.113.10"
+    vps.run("sh", "-c", f"echo {8 * most} > /proc/sys/net/ipv4/ipfrag_high_thresh")
+    assert attack(jail, "pieces", "10.100.0.2", "198.51.100.7", 20000, timeout=60).won
+    assert room() > 2 * most
 
 
 def test_no_other_link_comes_back_to_the_host(vps):
