@@ -151,7 +151,9 @@ _newgate_verb() {
 		fi
 		;;
 	clone)
-		if ((cword == 1)); then
+		if [[ $cur == -* ]]; then
+			_newgate_offer '--full'
+		elif ((cword == 1)); then
 			_newgate_offer "$(_newgate_templates; _newgate_configured)"
 		else
 			_newgate_offer "$(_newgate_configured)"

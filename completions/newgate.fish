@@ -56,6 +56,7 @@ complete -c newgate -n '__newgate_is template update' -l run -r -F -d Script
 complete -c newgate -n '__newgate_is template update' -f -l fresh -d 'Make it anew'
 complete -c newgate -n '__newgate_is template list' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is template destroy' -f -a '(__newgate_templates)'
+complete -c newgate -n '__newgate_is clone' -f -l full -d 'Share nothing'
 complete -c newgate -n '__newgate_is clone' -f -a '(__newgate_templates; __newgate_configured)'
 complete -c newgate -n '__newgate_is init' -f -s n -d 'Only tell'
 complete -c newgate -n '__newgate_is init' -l store -x -a 'zfs btrfs overlay dir' -d 'What keeps trees'

@@ -43,14 +43,22 @@ static int clone(struct storage *s, const char *from, const char *jail, char *co
 
 static int clone_run(int argc, char **argv)
 {
+	static const struct option longs[] = {{"full", no_argument, NULL, 'f'}, {0}};
 	struct storage s = {0};
+	bool full = false;
 
-	if (getopt(argc, argv, "+") != -1 || optind + 2 > argc)
+	for (int opt; (opt = getopt_long(argc, argv, "+", longs, NULL)) != -1;) {
+		if (opt != 'f')
+			return usage(&cmd_clone);
+		full = true;
+	}
+	if (optind + 2 > argc)
 		return usage(&cmd_clone);
 	const char *from = argv[optind], *jail = argv[optind + 1];
 	if (!storage_good_name(jail))
 		return 1;
 	int status = storage_open(&s);
+	s.store.full = full;
 	if (status == 0)
 		status = clone(&s, from, jail, argv + optind + 2, argc - optind - 2);
 	storage_done(&s);
@@ -60,10 +68,12 @@ static int clone_run(int argc, char **argv)
 const struct cmd cmd_clone = {
     .name = "clone",
     .run = clone_run,
-    .args = "FROM NAME [PARAM=VALUE …]",
+    .args = "[--full] FROM NAME [PARAM=VALUE …]",
     .summary = "makes a jail's tree from a template or a stopped jail",
     .help = "Where NAME is configured, only its tree is made, at its path. Else a block is added\n"
 	    "to jail.conf: that of the jail FROM with an address of its own (ip4.addr = auto) and\n"
 	    "without its redirects, or, from a template, as newgate create writes it.\n"
-	    "The clone gets its own machine-id, host name and ssh host keys.\n",
+	    "The clone gets its own machine-id, host name and ssh host keys.\n"
+	    "\n"
+	    "  --full  shares nothing with FROM and needs nothing of it\n",
 };

@@ -189,6 +189,7 @@ int store_clone(struct store *s, const char *from, const char *jail, const char 
 	autodone(source_done) struct source src = SOURCE_NONE;
 	int rc = source_find(s, from, &src, err);
 
+	src.full = s->full;
 	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
 }
 
@@ -198,6 +199,7 @@ int store_clone_dir(struct store *s, const char *dir, const char *from, const ch
 	autodone(source_done) struct source src = SOURCE_NONE;
 	int rc = source_dir(dir, &src, err);
 
+	src.full = s->full;
 	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
 }
 

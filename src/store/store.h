@@ -26,6 +26,7 @@
 #include "base/macro.h"
 
 struct store {
+	bool full;  /* clones share nothing with what they are made of, and need nothing of it */
 	char *root; /* the -R prefix, "" for the real one; owned */
 	char *dir;  /* ROOT/var/lib/newgate; owned */
 	/* Told what a long step is doing, one line each without a newline; may be NULL. */

@@ -88,19 +88,22 @@ class Disk:
 
     def in_jail(self, name, script):
         """Changes the tree of a stopped jail: as the jail's root would, through its layers."""
-        root = self.vps.path("/var")
-        if self.keeps == "overlay":
-            upper = self.entry(name).get("upper", "upper")
-            own = f"{root}/lib/newgate/jails/{name}"
-            lower = f"{root}/lib/newgate/templates/{self.entry(name)['lower']}/root"
-            self.vps.run("unshare", "-m", "sh", "-ec",
-                         f"mount -t overlay -o userxattr,lowerdir={lower},upperdir={own}/{upper},"
-                         f"workdir={own}/work overlay /mnt; cd /mnt\n{script}")
-        else:
-            self.vps.run("sh", "-ec", f"cd {self.tree(name)}\n{script}")
+        root = self.vps.path("/var/lib/newgate")
+        if self.entry(name)["backend"] != "overlay":
+            return self.vps.run("sh", "-ec", f"cd {self.tree(name)}\n{script}").stdout
+        own = f"{root}/jails/{name}"
+        upper = self.entry(name).get("upper", "upper")
+        lower, layers = self.entry(name).get("lower"), []
+        while lower:
+            layers.append(f"{root}/templates/{lower}/root")
+            lower = self.entry(lower, "templates", "meta").get("lower")
+        return self.vps.run(
+            "unshare", "-m", "sh", "-ec",
+            f"mount -t overlay -o userxattr,lowerdir={':'.join(layers)},upperdir={own}/{upper},"
+            f"workdir={own}/work overlay /mnt; cd /mnt\n{script}").stdout
 
-    def entry(self, name):
-        text = self.path(f"/var/lib/newgate/jails/{name}/origin").read_text()
+    def entry(self, name, kind="jails", file="origin"):
+        text = self.path(f"/var/lib/newgate/{kind}/{name}/{file}").read_text()
         return dict(line.split(" ", 1) for line in text.splitlines())
 
     def tree(self, name):

@@ -331,3 +331,91 @@ def test_snapshots_by_themselves(cloned):
     assert "a@auto-20200101-0000: removed\n" in said and "a@auto-20200101-0030: removed\n" in said
     assert disk.newgate("snapshot", "auto", "a") == ""
     assert "b: jail.conf has no snapshot.keep" in disk.newgate("snapshot", "auto", "b", fails=True)
+
+
+def test_a_full_clone_stands_alone(cloned):
+    disk = cloned
+    disk.in_jail("a", "dd if=/dev/urandom of=big bs=1M count=4; echo one >etc/mine")
+    disk.newgate("clone", "--full", "a", "b")
+    assert disk.look("b", "etc/mine") == "one\n" and disk.look("b", "etc/hostname") == "b\n"
+    disk.settle()
+    of = {j["jail"]: j for j in json.loads(disk.newgate("df", "--json"))["jails"]}
+    assert of["b"]["shared"] == 0 and of["b"]["own"] > 4 << 20, of["b"]
+    disk.newgate("clone", "a", "c")
+    if disk.keeps == "zfs":
+        # A clone of the plain kind needs what it was made of.
+        assert "jails/c shares its blocks" in disk.newgate("destroy", "-y", "a", fails=True)
+        disk.newgate("destroy", "-y", "c")
+    disk.newgate("destroy", "-y", "a")
+    assert disk.look("b", "etc/mine") == "one\n"
+    if disk.path("/var/lib/newgate/jails/c").exists():
+        disk.newgate("destroy", "-y", "c")
+    disk.newgate("template", "destroy", "-y", "_base")
+    assert disk.look("b", "etc/mine") == "one\n"
+    disk.newgate("destroy", "-y", "b")
+    assert disk.half_made() == []
+
+
+# Everything that a file can have.
+ODD = """
+    umask 0; mkdir x; cd x
+    echo data >file; chown 1000:1001 file; chmod 4755 file
+    ln file name; ln -s /nowhere link; chown -h 7:8 link; mkfifo -m 640 pipe
+    dd if=/dev/zero of=hole bs=1 count=1 seek=9M 2>&1; setfattr -n user.note -v 'a b' file
+    setfacl -m u:1234:rw- file; mkdir -m 2770 dir; setfacl -d -m g:99:r-x dir
+    cp /bin/true tool; setcap cap_net_raw+ep tool
+    touch -h -d '2001-02-03 04:05:06.789 UTC' file link dir tool
+"""
+SHOW = "find x -printf '%P %y %m %U %G %s %T@ %n %l\n' | grep -v '^ ' | sort; " \
+       "getfattr -R -h -d -m 'user|system|security|trusted' x; test $(du -k x/hole | cut -f1) -lt 1000"
+
+
+def test_everything_a_file_has_is_kept(cloned):
+    disk = cloned
+    disk.in_jail("a", ODD)
+    before = disk.in_jail("a", SHOW)
+    for word in ("user.note", "posix_acl_access", "posix_acl_default", "security.capability", "789"):
+        assert word in before or (word == "789" and disk.keeps == "zfs"), before
+    assert re.search(r"^file f 47[57]5 1000 1001 5 \S+ 2 $", before, re.M), before
+    disk.newgate("clone", "a", "b")
+    assert disk.in_jail("b", SHOW) == before
+    disk.newgate("clone", "--full", "a", "c")
+    assert disk.in_jail("c", SHOW) == before
+    disk.newgate("snapshot", "a@s")
+    disk.in_jail("a", "rm -r x")
+    disk.newgate("rollback", "-y", "a@s")
+    assert disk.in_jail("a", SHOW) == before
+
+
+def test_a_template_built_on_a_template(cloned):
+    disk = cloned
+    if disk.keeps == "zfs":
+        disk.newgate("template", "create", "second", "--from", "_base")
+    else:
+        script = disk.vps.write("/script", "#!/bin/sh\necho second >/etc/layer; rm /bin/vi\n")
+        disk.newgate("template", "create", "second", "--from", "_base", "--run", str(script))
+    disk.newgate("template", "create", "third", "--from", "second")
+    disk.newgate("clone", "third", "b")
+    disk.newgate("clone", "b", "c")
+    if disk.keeps == "overlay":
+        assert disk.entry("b")["lower"] == "third"
+        assert disk.entry("third", "templates", "meta")["lower"] == "second"
+    for jail in "bc":
+        assert disk.look(jail, "etc/hostname") == f"{jail}\n"
+        assert disk.look(jail, "bin/sh") is not None
+        if disk.keeps != "zfs":
+            assert disk.look(jail, "etc/layer") == "second\n" and disk.look(jail, "bin/vi") is None
+    if disk.keeps in ("overlay", "zfs"):
+        said = disk.newgate("template", "destroy", "-y", "second", fails=True)
+        assert "third" in said, said
+    disk.in_jail("b", "echo mine >etc/layer")
+    assert changes(disk, "b")["/etc/layer"] == ("changed" if disk.keeps != "zfs" else "added")
+    if disk.keeps != "zfs":
+        disk.newgate("up", "b")
+        assert disk.vps.run("jexec", "b", "cat", "/etc/layer").stdout == "mine\n"
+        disk.vps.run("jail", "-r", "b")
+    for jail in "cba":
+        disk.newgate("destroy", "-y", jail)
+    for template in ("third", "second", "_base"):
+        disk.newgate("template", "destroy", "-y", template)
+    assert disk.half_made() == []
