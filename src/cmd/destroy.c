@@ -106,8 +106,12 @@ static bool destroy(struct storage *s, const char *jail, bool yes)
 		warn_msg("so %s was not destroyed", jail);
 		return false;
 	}
-	if (rc == -ENOENT)
-		return without_tree(s, jail, path, block > 0);
+	if (rc == -ENOENT) {
+		rc = store_clear(&s->store, jail, &err);
+		if (rc < 0)
+			warn_msg("%s", err.text);
+		return rc >= 0 && ((rc > 0 && !path) || without_tree(s, jail, path, block > 0));
+	}
 	if (!yes && !storage_ask("Destroy jail %s with everything in %s?", jail, tree.path))
 		return false;
 	if (store_destroy(&s->store, jail, path, &err) == 0)

@@ -137,6 +137,8 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 	int rc = template || store_has_jail(&s->store, from)
 		     ? store_clone(&s->store, from, j->name, path, hostname, &err)
 		     : clone_plain(s, from, j->name, path, hostname, &err);
+	if (rc == 0)
+		rc = store_sync(&s->store, j->name, &err);
 	progress_end();
 	if (rc < 0)
 		warn_msg("%s", err.text);

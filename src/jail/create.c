@@ -92,6 +92,8 @@ static int find_tree(struct host *h, const struct conf_jail *j, struct create *c
 	if (template && access(c->path, F_OK) < 0 && !store_has_jail(&h->store, j->name)) {
 		int rc = store_clone(&h->store, template, j->name, c->path,
 				     conf_string(j, P_HOST_HOSTNAME), err);
+		if (rc == 0)
+			rc = store_sync(&h->store, j->name, err);
 		if (rc < 0)
 			return err_prefix(err, "template");
 	}

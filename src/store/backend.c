@@ -95,6 +95,9 @@ int thing_open(const struct store *s, enum store_kind kind, const char *name, st
 	if (rc < 0)
 		return err_sys(err, rc, "%s/%s/%s/%s", s->dir, store_kind_dir(kind), name,
 			       store_kind_file(kind));
+	/* Power was lost before store_sync. */
+	if (kind == STORE_JAILS && !out->e.backend && !out->e.path)
+		return -ENOENT;
 	if (kind == STORE_TEMPLATES && !out->e.backend)
 		out->e.backend = mem_strdup(backend_dir.name);
 	out->b = backend_find(out->e.backend);

@@ -126,6 +126,18 @@ static int make_clone(struct store *s, const struct source *src, const char *fro
 	return rc;
 }
 
+int store_clear(struct store *s, const char *jail, struct ng_err *err)
+{
+	autodone(thing_done) struct thing t = THING_NONE;
+	struct ng_err ignored = {0};
+
+	/* One that tells what keeps its tree may only be out of reach. */
+	if (thing_open(s, STORE_JAILS, jail, &t, &ignored) != -ENOENT || t.b || t.dir < 0)
+		return 0;
+	int rc = remove_entry(s, jail, err);
+	return rc < 0 ? rc : 1;
+}
+
 /* A path below the store is one of a jail that names none, or would be in its way. */
 static int check_place(struct store *s, const char *path, struct ng_err *err)
 {
@@ -201,6 +213,18 @@ int store_clone_dir(struct store *s, const char *dir, const char *from, const ch
 
 	src.full = s->full;
 	return rc < 0 ? rc : clone_named(s, &src, from, jail, path, hostname, err);
+}
+
+int store_sync(const struct store *s, const char *jail, struct ng_err *err)
+{
+	autoclose int dir = store_open_entry(s, STORE_JAILS, jail);
+	autoclose int file =
+	    dir < 0 ? dir : openat(dir, store_kind_file(STORE_JAILS), O_RDONLY | O_CLOEXEC);
+	autoclose int all = store_open_kind(s, STORE_JAILS, false);
+
+	if (file < 0 || all < 0 || fsync(file) < 0 || fsync(dir) < 0 || fsync(all) < 0)
+		return err_sys(err, errno, "%s/jails/%s: writing to disk", s->dir, jail);
+	return 0;
 }
 
 static int check_unmounted(const char *path, struct ng_err *err)

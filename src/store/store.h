@@ -66,6 +66,15 @@ int store_clone(struct store *s, const char *from, const char *jail, const char 
 int store_clone_dir(struct store *s, const char *dir, const char *from, const char *jail,
 		    const char *path, const char *hostname, struct ng_err *err) MUST_CHECK;
 
+/* Waits until what tells of a new clone is on the disk, before anything names or uses it: where power
+ * takes that away, nobody has used the clone, and it counts as not made. Not a part of cloning, as
+ * it takes a disk's time. */
+int store_sync(const struct store *s, const char *jail, struct ng_err *err) MUST_CHECK;
+
+/* Removes what a clone of that name has left that was killed, or cut off from power before
+ * store_sync. 1: there was something. */
+int store_clear(struct store *s, const char *jail, struct ng_err *err) MUST_CHECK;
+
 /* Removes the jail's tree, which must have been made here. Refuses (-EBUSY) where anything is
  * mounted at or below it. `path` NULL: wherever it was made; else it must be there. The caller has
  * made sure that the jail is not running. */

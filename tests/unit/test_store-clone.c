@@ -369,6 +369,27 @@ static void nothing_is_cloned_over(void **arg)
 	assert_nothing_partial();
 }
 
+/* Power was lost before the entry was on the disk. */
+static void a_clone_that_was_cut_off_is_made_anew(void **arg)
+{
+	(void)arg;
+	make_base();
+	OK(store_clone(&store, "_base", "web", in_box("web"), NULL, &err));
+	OK(store_sync(&store, "web", &err));
+	assert_int_equal(store_clear(&store, "web", &err), 0);
+	assert_true(store_has_jail(&store, "web"));
+	assert_int_equal(truncate(in_box("var/lib/newgate/jails/web/origin"), 0), 0);
+	assert_false(store_has_jail(&store, "web"));
+	/* The tree of one that was copied may be there all the same; it is not cloned over. */
+	(void)rename(in_box("web"), in_box("elsewhere"));
+	OK(store_clone(&store, "_base", "web", in_box("web"), NULL, &err));
+	assert_true(store_has_jail(&store, "web"));
+	assert_int_equal(truncate(in_box("var/lib/newgate/jails/web/origin"), 0), 0);
+	assert_int_equal(store_clear(&store, "web", &err), 1);
+	assert_int_equal(store_clear(&store, "web", &err), 0);
+	assert_nothing_partial();
+}
+
 static void links_lead_nowhere(void **arg)
 {
 	(void)arg;
@@ -597,6 +618,7 @@ int main(void)
 	    TEST(a_file_system_that_cannot_map_owners_is_named),
 	    TEST(a_plain_directory_needs_no_entry),
 	    TEST(nothing_is_cloned_over),
+	    TEST(a_clone_that_was_cut_off_is_made_anew),
 	    TEST(links_lead_nowhere),
 	    TEST(destroy_stops_at_mounts_and_links),
 	    TEST(an_overlay_is_destroyed_whole),
