@@ -1,6 +1,7 @@
 #include "base/file.h"
 
 #include <fcntl.h>
+#include <stdbool.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
@@ -90,33 +91,74 @@ static int fill(int fd, const void *data, size_t len, mode_t mode)
 	return 0;
 }
 
-/* Written beside it, then put in its place in one step by `place`. */
-static int write_beside(const char *path, const void *data, size_t len, mode_t mode,
-			int (*place)(const char *temp, const char *path))
+/* The file of no name takes the path. Replacing needs a name in between: it is always the same for a
+ * path, so that what a killed process left goes with the next. */
+static int place_unnamed(int fd, const char *folder, const char *path, bool over)
 {
-	autofree char *folder = folder_of(path);
+	char from[32];
 	autodone(str_done) struct str temp = {0};
+	const int how = AT_SYMLINK_FOLLOW;
+
+	snprintf(from, sizeof(from), "/proc/self/fd/%d", fd);
+	if (!over)
+		return linkat(AT_FDCWD, from, AT_FDCWD, path, how) < 0 ? -errno : 0;
 	/* A leading dot keeps it out of shell patterns, .include's among them. */
+	str_addf(&temp, "%s.newgate-%s", folder, path + strlen(folder));
+	for (;;) {
+		if (linkat(AT_FDCWD, from, AT_FDCWD, temp.s, how) == 0) {
+			if (rename(temp.s, path) == 0)
+				return 0;
+			int code = errno;
+			unlink(temp.s);
+			/* Another process that replaces the same file took it for a leftover. */
+			if (code != ENOENT)
+				return -code;
+		} else if (errno != EEXIST || (unlink(temp.s) < 0 && errno != ENOENT)) {
+			return -errno;
+		}
+	}
+}
+
+/* The same where the file system knows no files without a name. */
+static int write_named(const char *folder, const char *path, const void *data, size_t len,
+		       mode_t mode, bool over)
+{
+	autodone(str_done) struct str temp = {0};
+
 	str_addf(&temp, "%s.newgate-XXXXXX", folder);
 	autoclose int fd = mkostemp(temp.s, O_CLOEXEC);
 	if (fd < 0)
 		return -errno;
 	int r = fill(fd, data, len, mode);
-	if (r == 0 && place(temp.s, path) < 0)
+	if (r == 0 && (over ? rename(temp.s, path) : link(temp.s, path)) < 0)
 		r = -errno;
-	if (r < 0 || place != rename)
+	if (r < 0 || !over)
 		unlink(temp.s);
+	return r;
+}
+
+/* Written aside, then put in its place in one step. */
+static int write_whole(const char *path, const void *data, size_t len, mode_t mode, bool over)
+{
+	autofree char *folder = folder_of(path);
+	autoclose int fd = open(*folder ? folder : ".", O_TMPFILE | O_WRONLY | O_CLOEXEC, 0600);
+	int r = fd < 0 ? -errno : fill(fd, data, len, mode);
+
+	if (r == -EOPNOTSUPP || r == -EISDIR || r == -EINVAL)
+		r = write_named(folder, path, data, len, mode, over);
+	else if (r == 0)
+		r = place_unnamed(fd, folder, path, over);
 	return r < 0 ? r : sync_folder(folder);
 }
 
 int file_replace(const char *path, const void *data, size_t len, mode_t mode)
 {
-	return write_beside(path, data, len, mode, rename);
+	return write_whole(path, data, len, mode, true);
 }
 
 int file_create(const char *path, const void *data, size_t len, mode_t mode)
 {
-	return write_beside(path, data, len, mode, link);
+	return write_whole(path, data, len, mode, false);
 }
 
 static int make_one(const char *path, mode_t mode)

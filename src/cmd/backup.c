@@ -32,9 +32,9 @@ struct run {
 	const char *folder; /* as the user calls it */
 	int dir;            /* held: one run at a time */
 	char *name, *hidden;
-	int at;     /* DIR/.RUN */
-	char *last; /* the run before; or NULL */
-	struct backup before, now;
+	int at;           /* DIR/.RUN */
+	struct strv runs; /* the ones before, the latest first */
+	struct backup now;
 	char id[ID_LEN + 1];
 	bool failed; /* something is not in it */
 };
@@ -45,8 +45,7 @@ static void run_done(struct run *r)
 	macro_close(&r->dir);
 	free(r->name);
 	free(r->hidden);
-	free(r->last);
-	backup_done(&r->before);
+	strv_done(&r->runs);
 	backup_done(&r->now);
 	storage_done(&r->s);
 }
@@ -145,16 +144,10 @@ static bool make_run(struct run *r)
 
 static bool begin(struct run *r)
 {
-	struct ng_err err = {0};
-
 	if (!open_folder(r) || !sweep(r) || !read_id(r))
 		return false;
-	r->last = runs_latest(r->dir);
-	if (r->last && runs_read(r->dir, r->last, &r->before, &err) < 0) {
-		warn_msg("%s: %s; so everything is taken whole", r->folder, err.text);
-		r->failed = true;
-	}
-	return make_run(r);
+	int rc = runs_list(r->dir, &r->runs);
+	return rc < 0 ? told_sys(r, "", rc) : make_run(r);
 }
 
 /* ---- the configuration ---- */
@@ -241,12 +234,6 @@ static bool keep_configuration(struct run *r)
 
 /* ---- the jails ---- */
 
-static bool open_stream(struct run *r, const char *stream, int *fd)
-{
-	*fd = openat(r->at, stream, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
-	return *fd >= 0 || told_sys(r, stream, errno);
-}
-
 static void tell_stream(const struct backup_jail *j, int fd)
 {
 	struct stat st = {0};
@@ -257,40 +244,84 @@ static void tell_stream(const struct backup_jail *j, int fd)
 	fflush(stdout);
 }
 
-/* With a snapshot that stays until the next run, where taking one costs nothing. */
+/* What an earlier run has of the jail and can be continued: the snapshot is still there. The last run
+ * that has the jail at all decides. */
+static bool find_before(struct run *r, const char *jail, char **run, char **snap)
+{
+	for (size_t i = 0; i < r->runs.n; i++) {
+		autodone(backup_done) struct backup b = {0};
+		struct ng_err err = {0};
+		if (runs_read(r->dir, r->runs.v[i], &b, &err) < 0) {
+			warn_msg("%s: %s; so %s is taken whole", r->folder, err.text, jail);
+			r->failed = true;
+			return false;
+		}
+		const struct backup_jail *j = backup_find(&b, jail);
+		if (!j)
+			continue;
+		if (!j->snap || !store_has_snapshot(&r->s.store, jail, j->snap, &err))
+			return false;
+		*run = mem_strdup(r->runs.v[i]);
+		*snap = mem_strdup(j->snap);
+		return true;
+	}
+	return false;
+}
+
+/* The snapshot that the run is of, where taking one costs nothing: it stays until the next run. */
+static bool take_snapshot(struct run *r, const char *jail, const char *snap)
+{
+	autodone(record_done) struct record record = {0};
+	autoclose int lock = -1;
+	struct ng_err err = {0};
+
+	if (!temporary_look(&r->s, jail, &lock, &record))
+		return false;
+	/* A killed run of the same second. */
+	if (store_has_snapshot(&r->s.store, jail, snap, &err) && !temporary_drop(&r->s, jail, snap))
+		return false;
+	return temporary_snapshot(&r->s, jail, snap, &record);
+}
+
+static bool keep_as(struct run *r, const struct backup_jail *j, const char *since)
+{
+	autoclose int fd = openat(r->at, j->stream, O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0600);
+	const struct exporting e = {
+	    .s = &r->s,
+	    .jail = j->name,
+	    .snap = j->snap,
+	    .since = since,
+	    .live = r->live,
+	    .fd = fd,
+	};
+
+	if (fd < 0)
+		return told_sys(r, j->stream, errno);
+	if (!exporting_run(&e))
+		return false;
+	backup_add_jail(&r->now, j);
+	tell_stream(j, fd);
+	return true;
+}
+
 static bool keep_jail(struct run *r, const char *jail)
 {
-	autofree char *file = state_name(jail), *stream = NULL, *snap = NULL;
-	const struct backup_jail *before = backup_find(&r->before, jail);
+	autofree char *file = state_name(jail), *stream = NULL, *snap = NULL, *run = NULL,
+		      *since = NULL;
 	bool cheap = store_has_jail(&r->s.store, jail) && !store_copies(&r->s.store, jail);
-	bool on = cheap && !r->whole && before && before->snap &&
-		  store_has_snapshot(&r->s.store, jail, before->snap, &(struct ng_err){0});
-	autodone(record_done) struct record record = {0};
-	autoclose int fd = -1;
-	autoclose int lock = -1;
 
 	if (asprintf(&stream, "%s.stream", file) < 0 ||
 	    asprintf(&snap, "backup.%s.%s", r->id, r->name) < 0)
 		return told_sys(r, jail, ENOMEM);
-	if (!open_stream(r, stream, &fd) || !temporary_look(&r->s, jail, &lock, &record) ||
-	    (cheap && !temporary_snapshot(&r->s, jail, snap, &record)))
+	bool on = cheap && !r->whole && find_before(r, jail, &run, &since);
+	if (cheap && !take_snapshot(r, jail, snap))
 		return false;
-	macro_close(&lock);
-	const struct exporting e = {
-	    .s = &r->s,
-	    .jail = jail,
-	    .snap = cheap ? snap : NULL,
-	    .since = on ? before->snap : NULL,
-	    .live = r->live,
-	    .fd = fd,
-	};
-	if (!exporting_run(&e))
-		return false;
-	const struct backup_jail j = {(char *)jail, stream, cheap ? snap : NULL,
-				      on ? r->last : NULL};
-	backup_add_jail(&r->now, &j);
-	tell_stream(&j, fd);
-	return true;
+	const struct backup_jail j = {(char *)jail, stream, cheap ? snap : NULL, on ? run : NULL};
+	if (keep_as(r, &j, since))
+		return true;
+	if (cheap && !temporary_drop(&r->s, jail, snap))
+		warn_msg("%s@%s stays: remove it (newgate snapshot destroy)", jail, snap);
+	return false;
 }
 
 static bool has_tree(struct run *r, const char *jail)

@@ -242,6 +242,21 @@ bool block_write(struct block *b)
 	return false;
 }
 
+void block_take_back(const char *jail)
+{
+	autodone(edit_done) struct edit e = {.lock = -1};
+	autodone(conf_done) struct conf now = {0};
+	autodone(diags_done) struct diags d = {0};
+	autofree char *text = NULL;
+	struct ng_err err = {0};
+
+	if (edit_open(&e, cmd_root, &err) < 0 ||
+	    (edit_remove(&e, cmd_root, jail, &text, &now, &d) > 0 &&
+	     edit_write(&e, text, &err) < 0))
+		warn_msg("%s", err.text);
+	(void)tell_diags(&d, false);
+}
+
 void block_done(struct block *b)
 {
 	conf_jail_done(&b->jail);
@@ -266,6 +281,9 @@ int block_make(struct storage *s, const char *from, const char *jail, const char
 	if (!storage_clone(s, b.from, &b.jail))
 		return 1;
 	if (!block_write(&b)) {
+		/* Its folder may be what could not be written to disk. */
+		edit_done(&b.edit);
+		block_take_back(jail);
 		if (store_destroy(&s->store, jail, NULL, &err) < 0)
 			warn_msg("%s", err.text);
 		return 1;

@@ -22,6 +22,8 @@ bool block_plan(struct block *b, struct storage *s, const char *jail,
 		const struct conf_record *like, char *const *args, int n) MUST_CHECK;
 /* Puts jail.conf in place. */
 bool block_write(struct block *b) MUST_CHECK;
+/* Takes the jail's block out again, if it is there; told where it cannot be. */
+void block_take_back(const char *jail);
 void block_done(struct block *b);
 
 /* Both verbs end like this: clones `from` (held where it is a jail; NULL: what

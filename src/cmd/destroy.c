@@ -1,4 +1,5 @@
 /* newgate destroy: a jail's tree, its leases, and the block that newgate wrote for it. */
+#include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
 #include "base/str.h"
@@ -8,17 +9,41 @@
 #include "conf/files.h"
 #include "net/lease.h"
 
-static bool free_leases(const char *jail)
+static bool has_lease(const struct leases *l, const char *jail)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].jail && str_eq(l->v[i].jail, jail))
+			return true;
+	return false;
+}
+
+static int write_free(const char *jail, struct ng_err *err)
 {
 	autodone(leases_done) struct leases l = {.fd = -1};
-	struct ng_err err = {0};
+	int rc = leases_open(&l, cmd_root, err);
 
-	if (leases_open(&l, cmd_root, &err) < 0 || leases_lock(&l, &err) < 0) {
-		warn_msg("%s", err.text);
-		return false;
-	}
-	int rc = leases_free(&l, jail, &err);
+	/* The jail's lock is held: nobody gives it one meanwhile. */
+	if (rc < 0 || !has_lease(&l, jail))
+		return rc;
+	rc = leases_lock(&l, err);
+	if (rc < 0)
+		return rc;
+	rc = leases_free(&l, jail, err);
 	leases_unlock(&l);
+	return rc;
+}
+
+static bool free_leases(const struct storage *s, const char *jail)
+{
+	struct ng_err err = {0}, again = {0};
+	int rc = write_free(jail, &err);
+
+	/* What the tree took may be free only when that is on the disk. */
+	if (rc == -ENOSPC || rc == -EDQUOT) {
+		autoclose int dir = open(s->store.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+		if (dir >= 0 && syncfs(dir) == 0 && (rc = write_free(jail, &again)) == 0)
+			return true;
+	}
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	return rc == 0;
@@ -70,17 +95,24 @@ static char *configured_path(struct storage *s, const char *jail)
 /* What stands behind the tree: its addresses and the block that newgate wrote. */
 static bool forget(struct storage *s, const char *jail)
 {
-	bool freed = free_leases(jail);
+	bool freed = free_leases(s, jail);
 
 	return remove_block(s, jail) && freed;
 }
 
-/* There is no tree. A killed run may have removed it, but not yet the block. */
+/* There is no tree in its place. A killed run may have left what it was about to remove, and the
+ * block. */
 static bool without_tree(struct storage *s, const char *jail, const char *path, bool own_block)
 {
-	if (own_block && access(path, F_OK) < 0)
+	struct ng_err err = {0};
+	int rc =
+	    path && access(path, F_OK) == 0 ? -EEXIST : store_destroy(&s->store, jail, path, &err);
+
+	if (rc == 0 || (rc == -ENOENT && own_block))
 		return forget(s, jail);
-	if (path)
+	if (rc != -ENOENT && rc != -EEXIST)
+		warn_msg("%s", err.text);
+	else if (path)
 		warn_msg("%s: newgate made no tree for it, so %s is yours to remove", jail, path);
 	else
 		storage_no_jail(s, jail);

@@ -123,39 +123,53 @@ static bool import_configured(struct importing *i, const struct conf_record *blo
 	return true;
 }
 
-static void take_back(struct importing *i)
-{
-	struct ng_err err = {0};
+/* ---- with its block ---- */
 
-	if (store_destroy(&i->s->store, i->jail, NULL, &err) < 0)
-		warn_msg("%s", err.text);
+/* Planned a second time, since others may have edited the file during the long work. The block is in
+ * its place a moment before the tree is: what a killed run leaves then is a configured jail without a
+ * tree, which the same command completes. */
+static int write_block(void *arg, struct ng_err *err)
+{
+	struct importing *i = arg;
+	autodone(block_done) struct block b = {.edit = {.lock = -1}, .again = true};
+
+	progress_end();
+	if (!block_plan(&b, NULL, i->jail, i->like, i->args, i->nargs))
+		return err_set(err, EINVAL, "its block cannot be added to jail.conf");
+	i->written = true; /* perhaps; what fails may have been done */
+	if (!block_write(&b))
+		return err_set(err, EIO, "its block cannot be added to jail.conf");
+	return 0;
 }
 
-/* Planned twice: the first time to see that all is well with it, before the long work, during which
- * others may edit the file. */
 static bool import_with_block(struct importing *i)
 {
 	struct conf_record *like = read_definition(i);
-	autodone(block_done) struct block before = {.edit = {.lock = -1}},
-					  b = {.edit = {.lock = -1}, .again = true};
+	struct import *last = &i->v[i->n - 1];
+	autodone(block_done) struct block b = {.edit = {.lock = -1}};
 
-	if (i->v[i->n - 1].definition && !like)
+	if (last->definition && !like)
 		return false;
 	if (like)
 		shorten(like, i->jail);
-	if (!block_plan(&before, NULL, i->jail, like, i->args, i->nargs))
+	i->like = like;
+	/* That all is well with it is seen before the long work. */
+	if (!block_plan(&b, NULL, i->jail, like, i->args, i->nargs))
 		return false;
-	edit_done(&before.edit);
-	if (!make_tree(i, &before.jail))
-		return false;
-	if (!block_plan(&b, NULL, i->jail, like, i->args, i->nargs) || !block_write(&b)) {
-		take_back(i);
+	autofree char *file = take_ptr(b.edit.path);
+	edit_done(&b.edit);
+	last->ready = write_block;
+	last->ready_arg = i;
+	if (!make_tree(i, &b.jail)) {
+		if (i->written)
+			block_take_back(i->jail);
 		return false;
 	}
-	printf("%s: imported to %s, added to %s\n", i->jail, conf_string(&b.jail, P_PATH),
-	       b.edit.path);
+	printf("%s: imported to %s, added to %s\n", i->jail, conf_string(&b.jail, P_PATH), file);
 	return true;
 }
+
+/* ---- */
 
 /* What changed of a jail that is here. */
 static bool import_onto(struct importing *i)

@@ -12,7 +12,10 @@ struct importing {
 	const char *jail; /* NULL: its own name */
 	char *const *args;
 	int nargs;
-	struct conf definition; /* importing.c's own */
+	/* importing.c's own */
+	struct conf definition;
+	const struct conf_record *like; /* of it */
+	bool written;                   /* its block may be in jail.conf */
 };
 /* Makes its tree and, where it is not configured, its block. Told, whatever comes of it. */
 bool importing_run(struct importing *i) MUST_CHECK;

@@ -49,7 +49,9 @@ static bool open_run(struct restore *r)
 		macro_close(&r->dir);
 		r->dir = take_fd(&up);
 	} else {
-		r->run = runs_latest(r->dir);
+		autodone(strv_done) struct strv runs = {0};
+		if (runs_list(r->dir, &runs) == 0 && runs.n > 0)
+			r->run = mem_strdup(runs.v[0]);
 	}
 	if (!r->run) {
 		warn_msg("%s: there is no backup in it", r->folder);

@@ -22,17 +22,22 @@ bool runs_is_name(const char *name)
 	return true;
 }
 
-char *runs_latest(int dir)
+static int by_time(const void *a, const void *b)
+{
+	return strverscmp(*(char *const *)b, *(char *const *)a);
+}
+
+int runs_list(int dir, struct strv *out)
 {
 	autodone(strv_done) struct strv names = {0};
-	const char *last = NULL;
+	int rc = copy_names(dir, &names);
 
-	if (copy_names(dir, &names) < 0)
-		return NULL;
 	for (size_t i = 0; i < names.n; i++)
-		if (runs_is_name(names.v[i]) && (!last || strverscmp(names.v[i], last) > 0))
-			last = names.v[i];
-	return last ? mem_strdup(last) : NULL;
+		if (runs_is_name(names.v[i]))
+			strv_add(out, names.v[i]);
+	if (out->n > 1)
+		qsort(out->v, out->n, sizeof(*out->v), by_time);
+	return rc;
 }
 
 int runs_read(int dir, const char *name, struct backup *out, struct ng_err *err)

@@ -6,8 +6,8 @@
 
 /* A run is called by its time, "20261123T084630Z", with ".1" and so on where two have the same. */
 bool runs_is_name(const char *name);
-/* The latest complete run in the open folder. The caller frees; NULL: there is none. */
-char *runs_latest(int dir) MUST_CHECK;
+/* The complete runs in the open folder, the latest first. */
+int runs_list(int dir, struct strv *out) MUST_CHECK;
 /* Reads what run `name` of the open folder holds ("." for a run that is open itself). */
 int runs_read(int dir, const char *name, struct backup *out, struct ng_err *err) MUST_CHECK;
 

@@ -86,6 +86,9 @@ bool copy_wants_xattr(const char *name, unsigned flags)
 		return flags & COPY_UPPER;
 	if (str_prefix(name, "trusted.newgate."))
 		return false;
+	/* What newgate notes for itself on the way. */
+	if (str_prefix(name, "trusted.newgate."))
+		return false;
 	return str_prefix(name, "user.") || str_prefix(name, "trusted.") ||
 	       str_prefix(name, "system.posix_acl_") || str_eq(name, "security.capability");
 }

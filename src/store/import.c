@@ -228,7 +228,8 @@ static int fill(void *arg, int tree, struct ng_err *err)
 
 	for (size_t i = 0; i < c->n && rc == 0; i++)
 		rc = apply(&c->v[i], tree, err);
-	return rc;
+	const struct import *last = &c->v[c->n - 1];
+	return rc == 0 && last->ready ? last->ready(last->ready_arg, err) : rc;
 }
 
 int import_jail(struct import *v, size_t n, struct store *s, const char *jail, const char *path,

@@ -13,6 +13,10 @@ struct import {
 	struct stream_info info;
 	char *definition; /* or NULL; owned */
 	struct strv removed;
+	/* Called when every file has come, and is whole, before the tree takes its place. May be
+	 * NULL. */
+	int (*ready)(void *arg, struct ng_err *err);
+	void *ready_arg;
 	/* import.c's own */
 	const struct stream_module *m;
 	const struct archive_module *tar;

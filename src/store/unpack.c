@@ -108,6 +108,8 @@ static void tell(struct unpack *u)
 
 static int fail(struct unpack *u, const char *path, int code)
 {
+	if (!*path)
+		path = "the top directory";
 	if (code == -EXDEV)
 		return err_set(u->err, EXDEV, "%.1024s: this name leads out of the tree", path);
 	if (code == -ELOOP)

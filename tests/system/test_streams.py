@@ -92,7 +92,7 @@ def look(root):
                 one.append(os.readlink(path))
             else:
                 one += [(k, os.getxattr(path, k)) for k in sorted(os.listxattr(path))
-                        if not k.startswith("user.overlay.") and not k.startswith("security.selinux")]
+                        if not k.startswith(("user.overlay.", "security.selinux", "trusted.newgate."))]
             if kind != stat.S_IFDIR:
                 one.append(first.setdefault((st.st_dev, st.st_ino), rel))
             found[rel] = one
