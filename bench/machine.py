@@ -83,7 +83,7 @@ class Machine:
         os.chmod(BASE / "null", 0o666)
         run("mount", "--bind", BASE / "null", "/dev/null")
         self.add_root(self.ng)
-        for name in ("newgate", "jail", "jls", "jexec"):
+        for name in ("newgate", "jail", "jls", "jexec", "pfctl"):
             (BASE / "bin" / name).symlink_to(self.build / "src" / "cmd" / "newgate")
         # As on a machine of today: one cgroup v2, and nothing else there.
         run("mount", "-t", "cgroup2", "cgroup2", "/sys/fs/cgroup")

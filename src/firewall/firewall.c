@@ -75,7 +75,7 @@ static int read_source(void *arg, const char *path, char **text, size_t *len)
 	const struct kept_file *f = kept_file(s->ruleset, path);
 
 	if (f) {
-		*text = mem_strndup(f->text, f->len);
+		*text = kept_bytes(f->text, f->len);
 		*len = f->len;
 		return 0;
 	}

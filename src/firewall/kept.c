@@ -7,6 +7,15 @@
 
 #define FIRST "newgate pf 1"
 
+char *kept_bytes(const char *text, size_t len)
+{
+	char *copy = mem_alloc(len + 1);
+
+	if (len)
+		memcpy(copy, text, len);
+	return copy;
+}
+
 /* ---- rulesets ---- */
 
 static void ruleset_done(struct kept_ruleset *r)
@@ -77,7 +86,7 @@ void kept_file_add(struct kept_ruleset *r, const char *path, const char *text, s
 	if (kept_file(r, path))
 		return;
 	r->file = mem_grow(r->file, r->nfiles, sizeof(*r->file));
-	r->file[r->nfiles++] = (struct kept_file){mem_strdup(path), mem_strndup(text, len), len};
+	r->file[r->nfiles++] = (struct kept_file){mem_strdup(path), kept_bytes(text, len), len};
 }
 
 /* Names are written with their length, so that they may hold anything. */
@@ -131,7 +140,7 @@ static bool take(struct input *in, char key[static 16], char **text, size_t *len
 	    (size_t)(in->end - eol - 1) <= n || eol[1 + n] != '\n')
 		return false;
 	memcpy(key, line, (size_t)(blank - line) + 1);
-	*text = mem_strndup(eol + 1, n);
+	*text = kept_bytes(eol + 1, n);
 	*len = n;
 	in->at = eol + 2 + n;
 	return true;

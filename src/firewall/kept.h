@@ -35,6 +35,9 @@ void kept_remove(struct kept *k, const char *anchor);
 const struct kept_file *kept_file(const struct kept_ruleset *r, const char *path); /* or NULL */
 void kept_file_add(struct kept_ruleset *r, const char *path, const char *text, size_t len);
 
+/* A copy with a NUL behind it; files may hold others. The caller frees. */
+char *kept_bytes(const char *text, size_t len) MUST_CHECK;
+
 void kept_format(struct str *out, const struct kept *k);
 /* What is read may be anything: -EINVAL. Zero-initialise. */
 int kept_parse(const char *text, size_t len, struct kept *out) MUST_CHECK;
