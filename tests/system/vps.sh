@@ -12,6 +12,7 @@
 #             198.51.100.7, 2001:db8:51::7   somebody out there
 #             169.254.169.254, fd00:ec2::254 the cloud's metadata service
 #   /run      a tmpfs of its own
+#   /etc/resolv.conf  names 203.0.113.53, where nobody is
 #
 # Forwarding is off, as on a fresh VPS.
 set -eu
@@ -30,6 +31,14 @@ fi
 
 mount -t tmpfs -o mode=755 tmpfs /run
 mkdir -p /run/netns /run/lock
+# A name server of its own. This machine's may have none, and its file is not to be written here.
+resolv=$(readlink -m /etc/resolv.conf)
+case $resolv in
+/run/*) mkdir -p "${resolv%/*}" && : >"$resolv" ;;
+esac
+echo nameserver 203.0.113.53 >/run/vps.resolv.conf
+mount --bind /run/vps.resolv.conf "$resolv"
+rm /run/vps.resolv.conf
 hostname vps
 
 ip netns attach vps $$
