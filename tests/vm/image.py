@@ -41,9 +41,8 @@ OPTIONS = [
 
 # Units of the tests' own in guest/, and what else starts at boot.
 ENABLED = {
-    "multi-user.target.wants": ["agent.service", "newgate.service"],
+    "multi-user.target.wants": ["agent.service", "newgate.service", "outside.service"],
     "sysinit.target.wants": ["nftables.service", "systemd-resolved.service"],
-    "network-online.target.wants": ["outside.service"],
 }
 # What a virtual machine that lives for a minute does not need.
 MASKED = [

@@ -2,6 +2,8 @@
 
 import pytest
 
+from host import RC_CONF
+
 
 def test_an_overlay_jail_keeps_its_changes(host):
     host.jails('one { host.hostname = "one.example.org"; }')
@@ -99,6 +101,28 @@ def test_traffic(host, family):
     assert host.who("db", far) is None
     # With a raw socket where it is allowed.
     host.jexec("web", f"ping -c 1 -W 5 {far}")
+
+
+def test_pf_conf(host):
+    """The walk-through of newgate(7), with IPv6 and a redirect beside it."""
+    host.write("/etc/rc.conf", RC_CONF + 'pf_enable="YES"\n')
+    host.write("/etc/pf.conf", """
+intf = "eth0"
+net_jail = "10.100.0.0/24"
+net_jail6 = "fd00:100::/64"
+set skip on { lo0 lo100 }
+nat pass on $intf inet from $net_jail to any -> ($intf)
+nat pass on $intf inet6 from $net_jail6 to any -> ($intf)
+rdr pass on $intf inet proto tcp from any to ($intf) port 8080 -> 10.100.0.2 port 80
+""")
+    host.jails('web { exec.start = "httpd -h /srv"; ip4.addr = 10.100.0.2; ip6.addr = fd00:100::2; }')
+    host.web("web")
+    host.sh("newgate up")
+    assert host.who("web", "198.51.100.7") == "203.0.113.10"
+    assert host.who("web", "2001:db8:51::7") == "2001:db8::10"
+    assert host.who("internet", "203.0.113.10", 8080) == "203.0.113.1"
+    assert host.sh("pfctl -s nat").count("nat pass on eth0") == 2
+    host.sh("rm /etc/pf.conf")
 
 
 def test_names_come_from_behind_the_stub(host):
