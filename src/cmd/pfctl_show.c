@@ -274,7 +274,7 @@ struct showing {
 static void print_state(const struct showing *s, const struct ct_flow *f)
 {
 	char proto[8], src[END_TEXT], dst[END_TEXT], seen[END_TEXT], real[END_TEXT];
-	bool in = f->mark & LOWER_IN,
+	bool in = f->mark & (LOWER_IN | LOWER_REPLY_IN),
 	     snat = !ip_eq(&f->reply_dst, &f->src) || f->reply_dport != f->sport,
 	     dnat = !ip_eq(&f->reply_src, &f->dst) || f->reply_sport != f->dport;
 	const char *label = firewall_label(&s->origins, f);
@@ -305,7 +305,7 @@ static void json_state(const struct showing *s, const struct ct_flow *f)
 
 	output_row(s->o);
 	output_str(s->o, "protocol", "", proto_name(f->proto, proto));
-	output_str(s->o, "direction", "", f->mark & LOWER_IN ? "in" : "out");
+	output_str(s->o, "direction", "", f->mark & (LOWER_IN | LOWER_REPLY_IN) ? "in" : "out");
 	output_str(s->o, "source", "", ip_text(&f->src, text));
 	output_num(s->o, "source_port", "", f->sport);
 	output_str(s->o, "destination", "", ip_text(&f->dst, text));

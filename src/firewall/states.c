@@ -7,7 +7,7 @@
 
 bool firewall_is_state(const struct ct_flow *f)
 {
-	return f->mark & (LOWER_IN | LOWER_OUT);
+	return f->mark & LOWER_STATE;
 }
 
 const char *firewall_label(const struct strv *origins, const struct ct_flow *f)

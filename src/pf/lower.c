@@ -218,19 +218,18 @@ static void skip_pairs(struct place *far, const char *chain, bool *near)
 
 static void add_states(struct lowering *w, const char *chain, enum pf_dir dir)
 {
-	uint32_t own = dir == PF_IN ? LOWER_IN : LOWER_OUT, other = LOWER_IN ^ LOWER_OUT ^ own;
+	uint32_t first = dir == PF_IN ? LOWER_IN | LOWER_REPLY_OUT : LOWER_OUT | LOWER_REPLY_IN;
+	const uint32_t bits[] = {first, LOWER_STATE ^ first, LOWER_STATE | LOWER_RETURN};
 	struct lower_step accept = go(LD_ACCEPT, NULL);
 	struct lower_match m[2] = {match_of(LF_CT_DIRECTION, "original"),
-				   match_of(LF_CT_MARK, match_mark(w, own, own, own))};
+				   match_of(LF_CT_MARK, NULL)};
 
-	lowering_rule(w, chain, dir, m, 2, &accept, 1);
-	m[0].value = "reply";
-	m[1].value = match_mark(w, other, other, other);
-	lowering_rule(w, chain, dir, m, 2, &accept, 1);
-	m[0] = match_of(LF_CT_STATE, "related");
-	m[1].value = match_mark(w, 0, 0, own | other | LOWER_RETURN);
 	m[1].neg = true;
-	lowering_rule(w, chain, dir, m, 2, &accept, 1);
+	for (size_t i = 0; i < ARRAY_SIZE(bits); i++) {
+		m[1].value = match_mark(w, 0, 0, bits[i]);
+		lowering_rule(w, chain, dir, m, 2, &accept, 1);
+		m[0] = i ? match_of(LF_CT_STATE, "related") : match_of(LF_CT_DIRECTION, "reply");
+	}
 }
 
 static void flush_rule(struct lowering *w, const char *chain, enum pf_dir dir, const char *judge,
@@ -424,6 +423,24 @@ static void number_tags(struct lowering *w)
 	}
 }
 
+/* The filter's copy would set its tags before nat and the filter itself ask for them. */
+static bool tags_outwards(struct lowering *w)
+{
+	for (size_t i = 0; i < w->pf->nrulesets; i++)
+		for (size_t k = 0; k < w->pf->ruleset[i].filter.n; k++) {
+			const struct pf_rule *r = &w->pf->ruleset[i].filter.v[k];
+
+			if (!r->tag || r->dir == PF_IN)
+				continue;
+			diag_warn_once(
+			    w->d, r->pos,
+			    "where outgoing packets get a tag, those that are blocked are "
+			    "dropped in silence, not refused");
+			return true;
+		}
+	return false;
+}
+
 static void find_jails(struct lowering *w)
 {
 	for (size_t i = 0; i < w->host->n; i++)
@@ -452,7 +469,7 @@ void pf_lower(struct lower *l, const struct pf *pf, const struct pf_host *host, 
 		lower_table(&w, &pf->table[i]);
 	for (size_t i = 0; i < ARRAY_SIZE(stages) && pf->nrulesets; i++)
 		lower_stage(&w, &stages[i]);
-	if (pf->nrulesets && filter_returns(pf))
+	if (pf->nrulesets && filter_returns(pf) && !tags_outwards(&w))
 		lower_stage(&w, &early);
 	if (pf->nrulesets)
 		lower_rdr_lo(&w);

@@ -11,7 +11,9 @@
  *
  * A state is a bit in the connection's mark: LOWER_IN was set by a rule that passed its packet
  * inwards, so that packets of that direction pass inwards and the answers outwards; LOWER_OUT the
- * other way round. A connection without a bit is judged packet by packet.
+ * other way round. Where the first packets passed without a state, an answer may be what makes one:
+ * LOWER_REPLY_IN and LOWER_REPLY_OUT, with the directions the other way round. A connection without
+ * a bit is judged packet by packet.
  *
  * Runs of rules that are alike but for an address, a port, an interface or what they do become one
  * look-up. Every rule keeps its counter: the rule's or the element's comment is its id, see
@@ -34,12 +36,15 @@
 
 #include "pf/pf.h"
 
-/* Of the connection's mark. The bits from 16 to 27 number what made the state, see origin. */
+/* Of the connection's mark. The bits from 16 to 26 number what made the state, see origin. */
 #define LOWER_IN 0x10000000u
 #define LOWER_OUT 0x20000000u
+#define LOWER_REPLY_IN 0x80000000u
+#define LOWER_REPLY_OUT 0x08000000u
+#define LOWER_STATE (LOWER_IN | LOWER_OUT | LOWER_REPLY_IN | LOWER_REPLY_OUT)
 #define LOWER_RETURN 0x40000000u /* our own answer to what was blocked may leave */
 #define LOWER_ORIGIN_SHIFT 16
-#define LOWER_ORIGIN_MAX 4095
+#define LOWER_ORIGIN_MAX 2047
 /* Of the packet's mark. The bits from 16 to 30 hold the tag, and above it what was decided. */
 #define LOWER_NEWGATE 0x80000000u
 #define LOWER_MARK_SHIFT 16

@@ -20,8 +20,10 @@ const char *side(const struct place *p)
 	return p->dir == PF_IN ? "in" : "out";
 }
 
-static uint32_t bit_of(const struct place *p)
+static uint32_t bit_of(const struct place *p, bool reply)
 {
+	if (reply)
+		return p->dir == PF_IN ? LOWER_REPLY_IN : LOWER_REPLY_OUT;
 	return p->dir == PF_IN ? LOWER_IN : LOWER_OUT;
 }
 
@@ -49,8 +51,14 @@ const char *keeping(const struct place *p, unsigned origin, bool allow)
 		name = lowering_text(p->w, "%s_%u", name, origin);
 	if (lowering_chain(p->w, name, NULL)) {
 		refuse_options(p, name, allow);
-		chain_rule(p, name, NULL, 0,
-			   (struct lower_step){.what = LD_STATE, .a = bit_of(p), .b = origin});
+		for (int reply = 0; reply < 2; reply++) {
+			const struct lower_match m =
+			    match_of(LF_CT_DIRECTION, reply ? "reply" : "original");
+
+			chain_rule(p, name, &m, 1,
+				   (struct lower_step){
+				       .what = LD_STATE, .a = bit_of(p, reply), .b = origin});
+		}
 		chain_rule(p, name, NULL, 0, (struct lower_step){.what = LD_ACCEPT});
 	}
 	return name;
@@ -86,7 +94,8 @@ const char *passing(const struct place *p, bool allow)
 
 	if (lowering_chain(p->w, name, NULL)) {
 		refuse_options(p, name, allow);
-		chain_rule(p, name, m, 2, (struct lower_step){.what = LD_STATE, .a = bit_of(p)});
+		chain_rule(p, name, m, 2,
+			   (struct lower_step){.what = LD_STATE, .a = bit_of(p, false)});
 		chain_rule(p, name, NULL, 0, (struct lower_step){.what = LD_ACCEPT});
 	}
 	return name;

@@ -206,6 +206,14 @@ static void answer(const struct pf_packet *p, struct pf_packet *out)
 		out->icmp_type = p->icmp_type == 8 ? 0 : 129;
 }
 
+/* Nobody answers an echo's answer. */
+static bool is_answered(const struct trial *t, size_t k)
+{
+	int type = t->passed[k].icmp_type;
+
+	return (t->kept[k] || !t->translates) && type != 0 && type != 129;
+}
+
 static bool many(struct trial *t, unsigned packets)
 {
 	for (unsigned i = 0; i < packets; i++) {
@@ -215,7 +223,7 @@ static bool many(struct trial *t, unsigned packets)
 		if (t->npassed && generate_number(3) == 0) {
 			size_t k = (size_t)generate_number((int)t->npassed);
 
-			if (t->translates && !t->kept[k])
+			if (!is_answered(t, k))
 				continue;
 			wire = t->at[k];
 			answer(&t->passed[k], &p);

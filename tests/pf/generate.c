@@ -262,6 +262,7 @@ static void generate_transport(struct pf_packet *p, bool first)
 	default:
 		p->proto = p->af == AF_INET ? IPPROTO_ICMP : IPPROTO_ICMPV6;
 		p->icmp_type = p->af == AF_INET ? 8 : 128;
+		p->sport = p->dport = (uint16_t)(1 + generate_number(60000));
 		return;
 	}
 	p->dport = (uint16_t)atoi(PICK(ports));

@@ -249,7 +249,7 @@ static size_t put_transport(uint8_t *t, const struct pf_packet *p, uint32_t numb
 	} else if (p->proto != MARKER) {
 		t[0] = (uint8_t)p->icmp_type;
 		t[1] = (uint8_t)p->icmp_code;
-		store16(t + 4, 7); /* id: one for all */
+		store16(t + 4, p->sport);
 	}
 	memcpy(t + head, mine, sizeof(mine));
 	memcpy(t + head + sizeof(mine), &number, sizeof(number));
@@ -313,6 +313,7 @@ static void get_ports(struct pf_packet *p, const uint8_t *t)
 	} else if (p->proto != MARKER) {
 		p->icmp_type = t[0];
 		p->icmp_code = t[1];
+		p->sport = p->dport = load16(t + 4);
 	}
 	if (p->proto == IPPROTO_TCP)
 		p->flags = t[13];
@@ -324,7 +325,7 @@ static int64_t get_frame(const uint8_t *f, size_t n, struct pf_packet *p)
 	const uint8_t *ip = f + 14;
 	size_t head = six ? 40 : 20;
 
-	*p = (struct pf_packet){.af = six ? AF_INET6 : AF_INET};
+	*p = (struct pf_packet){.af = six ? AF_INET6 : AF_INET, .icmp_type = -1};
 	if (n < 14 + head + PAYLOAD || (!six && load16(f + 12) != ETH_P_IP))
 		return -1;
 	p->proto = ip[six ? 6 : 9];

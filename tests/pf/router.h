@@ -20,7 +20,9 @@ struct router {
 bool router_make(struct router *r);
 
 enum { SEEN_NOWHERE = -1, SEEN_LOCAL = 2 }; /* else the wire's number */
-/* Puts the packet in on that wire and waits until the router is done with it. Where it was seen, and
+/* Of ICMP, both ports are the identifier of an echo.
+ *
+ * Puts the packet in on that wire and waits until the router is done with it. Where it was seen, and
  * in *out how it looked. -2: told on standard error. */
 int router_send(struct router *r, int wire, const struct pf_packet *p, struct pf_packet *out);
 /* Which interface leads there: 0, 1, SEEN_LOCAL, or SEEN_NOWHERE. */
