@@ -316,6 +316,13 @@ static void decide(struct filter *f, const struct pf_rule *r, const char *anchor
 	f->matched = true;
 }
 
+/* What a jail sends elsewhere meets newgate/… where it enters, though its line names no interface. */
+static bool meets_newgate(const struct pf_at *at, const struct pf_rule *r)
+{
+	return r->action == PF_ANCHOR && !r->ifname && means_newgate(r->anchor) && at->c->jails &&
+	       at->c->dir == PF_IN && r->dir != PF_OUT;
+}
+
 /* true: evaluation ends. */
 static bool enter_anchor(struct filter *f, const struct pf_rule *r, const char *from)
 {
@@ -342,7 +349,8 @@ static bool filter_in(void *arg, const struct pf_ruleset *rs)
 		const struct pf_rule *r = &rs->filter.v[i];
 
 		f->at.anchor = rs->path;
-		if (!applies(&f->at, r) || !match_filter(&f->at, r, &f->v->packet))
+		if (!(applies(&f->at, r) || meets_newgate(&f->at, r)) ||
+		    !match_filter(&f->at, r, &f->v->packet))
 			continue;
 		if (r->tag)
 			f->v->packet.tag = r->tag;

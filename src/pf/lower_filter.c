@@ -90,13 +90,11 @@ static bool is_here(const struct place *p, const struct pf_rule *r)
 
 static const char *part_chain(const struct place *p, const struct pf_ruleset *rs, bool quick);
 
-static struct place inside(const struct place *p, const struct pf_rule *anchor,
-			   const struct pf_ruleset *rs)
+static struct place inside(const struct place *p, const struct pf_ruleset *rs)
 {
 	struct place in = *p;
 
 	in.ruleset = (size_t)(rs - p->w->pf->ruleset);
-	in.named = p->far && (p->named || anchor->ifname);
 	return in;
 }
 
@@ -124,13 +122,13 @@ static void anchor_part(const struct place *p, const struct pf_rule *r, bool qui
 	/* Of several rulesets the last one is the first to be asked among what is reversed. */
 	for (size_t k = 0; k < w->pf->nrulesets; k++) {
 		const struct pf_ruleset *rs = &w->pf->ruleset[quick ? k : w->pf->nrulesets - 1 - k];
-		struct place in = inside(p, r, rs);
+		struct place in = inside(p, rs);
 
 		if (pf_anchor_matches(r->anchor, rs->path) && (quick || !r->quick))
 			jump_to(p, r, part_chain(&in, rs, quick), v);
 	}
 	for (size_t k = w->pf->nrulesets; k-- > 0 && both;) {
-		struct place in = inside(p, r, &w->pf->ruleset[k]);
+		struct place in = inside(p, &w->pf->ruleset[k]);
 
 		if (pf_anchor_matches(r->anchor, w->pf->ruleset[k].path))
 			jump_to(p, r, part_chain(&in, &w->pf->ruleset[k], false), v);
@@ -173,8 +171,8 @@ static void collect(const struct place *p, const struct pf_ruleset *rs, bool qui
 /* The chain of an anchor's part, or NULL where it is empty. */
 static const char *part_chain(const struct place *p, const struct pf_ruleset *rs, bool quick)
 {
-	const char *name = lowering_text(p->w, "%s%s_%c%zu", p->prefix, p->named ? "_named" : "",
-					 quick ? 'q' : 'l', p->ruleset);
+	const char *name =
+	    lowering_text(p->w, "%s_%c%zu", p->prefix, quick ? 'q' : 'l', p->ruleset);
 	struct items v autodone(items_done) = {0};
 
 	collect(p, rs, quick, &v);
@@ -253,7 +251,7 @@ static void ordered_anchor(const struct place *p, const struct pf_rule *r, struc
 	if (is_newgate(r))
 		ordered_newgate(p, r, v);
 	for (size_t k = 0; k < w->pf->nrulesets; k++) {
-		struct place in = inside(p, r, &w->pf->ruleset[k]);
+		struct place in = inside(p, &w->pf->ruleset[k]);
 
 		if (pf_anchor_matches(r->anchor, w->pf->ruleset[k].path))
 			jump_to(p, r, ordered_chain(&in, &w->pf->ruleset[k]), v);
@@ -306,8 +304,7 @@ static void ordered(const struct place *p, const struct pf_ruleset *rs, struct i
 
 static const char *ordered_chain(const struct place *p, const struct pf_ruleset *rs)
 {
-	const char *name =
-	    lowering_text(p->w, "%s%s_a%zu", p->prefix, p->named ? "_named" : "", p->ruleset);
+	const char *name = lowering_text(p->w, "%s_a%zu", p->prefix, p->ruleset);
 	struct items v autodone(items_done) = {0};
 
 	ordered(p, rs, &v);

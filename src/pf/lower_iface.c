@@ -181,7 +181,7 @@ bool match_on(const struct place *p, const char *ifname, bool neg, struct alts *
 	bool can;
 
 	if (!ifname) {
-		if (p->far && !p->named)
+		if (p->far)
 			return false;
 		alts_add(out, &nothing);
 		return true;

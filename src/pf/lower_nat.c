@@ -490,10 +490,8 @@ static void enter(const struct nat *n)
 		if (!pf_anchor_matches(n->r->anchor, rs->path))
 			continue;
 		in.ruleset = k;
-		in.named = in.far && (in.named || n->r->ifname);
 		collect(&in, rs, n->section, &v);
-		const char *name = lowering_text(w, "%s%s_%c%zu", in.prefix,
-						 in.named ? "_named" : "", n->section, k);
+		const char *name = lowering_text(w, "%s_%c%zu", in.prefix, n->section, k);
 		if (!v.n)
 			continue;
 		if (lowering_chain(w, name, NULL))

@@ -54,7 +54,6 @@ struct place {
 	struct lowering *w;
 	enum pf_dir dir;
 	bool far;           /* on the jails' side, from or to elsewhere */
-	bool named;         /* far, and the anchor's line named the jails' interface */
 	bool local;         /* what the host sends to itself: rdr on lo0 */
 	bool split;         /* TCP's flags of rules without a protocol become two alternatives */
 	bool returns;       /* a copy of the filter, in front of it, that only refuses */

@@ -19,6 +19,7 @@
  *                        interface, as a packet of the host's own.
  *   elsewhere to jail    in on the outer interface; then out on the pair, again only by rules that
  *                        name the jails' interface.
+ * The anchor newgate/… is asked about what jails send, wherever it goes.
  * "Elsewhere to jail" and "jail to elsewhere" are decided by the destination after redirection and
  * by the source before nat. */
 #ifndef NG_PF_PF_H
