@@ -84,8 +84,8 @@ def arm(vps, path):
 
 
 def attack(jail, *argv, **options):
-    """Runs it as root of the jail, to its end."""
-    got = jail.run("/bin/attack", *argv, status=None, **options)
+    """Runs it as root of the jail, to its end. jail.prefix: by that command."""
+    got = jail.run(*getattr(jail, "prefix", ()), "/bin/attack", *argv, status=None, **options)
     return Result(got.returncode, got.stdout + got.stderr)
 
 

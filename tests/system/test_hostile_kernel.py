@@ -32,3 +32,16 @@ def test_permissions_open_what_they_name(vps):
             assert not attack(jail, "call", name).won, name
         elif outside(vps, "call", name).won:
             assert attack(jail, "call", name).won, name
+
+
+def test_namespaces_of_ones_own_open_nothing_more(vps):
+    """children.max: whoever makes a user namespace has every capability in it."""
+    jail = start(vps, "evil", "children.max = 3")
+    jail.prefix = ("/bin/busybox", "unshare", "-Urn")
+    assert "CapEff:\t000001ffffffffff" in jail.run(*jail.prefix, "cat", "/proc/self/status").stdout
+    for name in names(vps):
+        assert not attack(jail, "call", name).won or name in ("user namespace", "clone3"), name
+    for knob in ("/proc/sys/kernel/core_pattern", "/proc/sys/vm/drop_caches"):
+        assert not attack(jail, "knob", knob).won
+    assert not attack(jail, "device").won
+    assert not attack(jail, "foreign", vps.pid).won

@@ -10,13 +10,21 @@ from hostile import arm, attack, canary, outside, start
 MAY_MOUNT = ("allow.mount", "allow.mount.nullfs", "allow.mount.tmpfs", "allow.mount.procfs", "enforce_statfs = 1")
 
 
-@pytest.fixture(params=[(), MAY_MOUNT], ids=["plain", "allow.mount"])
+# In a user namespace of its own making root has every capability, over what belongs to that.
+NESTED = (*MAY_MOUNT, "children.max = 3")
+
+
+@pytest.fixture(params=[(), MAY_MOUNT, NESTED], ids=["plain", "allow.mount", "nested"])
 def jail(vps, request):
     """With a folder of the host's read-only at /ro, and what the jail could write below it."""
     vps.write("/srv/data/file", "the host's\n")
     root = arm(vps, "/var/jails/evil")
     (root / "ro").mkdir()
-    return start(vps, "evil", 'mount = "/srv/data /var/jails/evil/ro nullfs ro"', *request.param, root=root)
+    jail = start(vps, "evil", 'mount = "/srv/data /var/jails/evil/ro nullfs ro"', *request.param, root=root)
+    if request.param is NESTED:
+        jail.prefix = ("/bin/busybox", "unshare", "-Urm")
+        assert jail.run(*jail.prefix, "id", "-u").stdout == "0\n"
+    return jail
 
 
 def private(script):
