@@ -79,7 +79,7 @@ static void sums_are_sums(void **arg)
 	char sum[65];
 	static const char *const bad[] = {
 	    "sha256:aa",
-	    "sha512:" SUM_A,
+	    ("sha512:" SUM_A),
 	    "sha256:../../../../../../../../../../../../../../../../../../../../../etc/xx",
 	    "sha256:AAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAAA",
 	    "",
