@@ -9,6 +9,7 @@ import tarfile
 
 import pytest
 
+from test_backends import disk  # noqa: F401 (a fixture)
 from test_jail8 import jail_process
 from test_store import NEWGATE, host  # noqa: F401 (a fixture)
 
@@ -337,3 +338,70 @@ def test_killed_while_it_is_tested(running):
     assert "its last rebase was cut off" in got.stderr and "newgate rollback web@rebase-" in got.stderr
     assert got.stdout == "web: it is on base@2 already\n"
     assert "cut off" not in running.run("newgate", "rebase", "web").stderr
+
+
+def test_on_every_file_system(disk):  # noqa: F811
+    """A script's template, a jail on it, its new version, a test that fails and one that passes."""
+    vps = disk.vps
+    if disk.fs == "zfs":
+        pytest.skip("owners cannot be mapped on ZFS in FUSE, so no jail runs on it")
+
+    def script(text):
+        vps.write("/root/script", text)
+        return str(vps.path("/root/script"))
+
+    disk.base("base")
+    disk.newgate("template", "create", "app", "--from", "base", "--run", script("echo one >/root/v; rm /etc/profile"))
+    disk.newgate("create", "web", "template=app", "path=/var/jails/web")
+    vps.run("jail", "-c", "web")
+    vps.jail("web").run("sh", "-c", "echo jail >/root/mine; test $(cat /root/v) = one && ! test -e /etc/profile")
+    disk.newgate("template", "update", "app", "--run", script("echo two >/root/v; mkdir /opt; echo x >/opt/x"))
+    assert "the test ended with status 1" in disk.newgate(
+        "rebase", "web", "--test", "grep two /root/v && rm /root/mine && false", fails=True)
+    web = vps.jail("web")
+    assert web.run("cat", "/root/v", "/root/mine").stdout == "one\njail\n"
+    assert disk.entry("web")["template"] == "app"
+    assert disk.newgate("rebase", "web", "--test", "grep two /root/v").endswith("web: from app to app@2\n")
+    web = vps.jail("web")
+    assert web.run("cat", "/root/v", "/root/mine", "/opt/x").stdout == "two\njail\nx\n"
+    assert web.run("ls", "/etc/profile", status=1).stdout == ""
+    assert disk.entry("web")["template"] == "app@2"
+    vps.run("jail", "-r", "web")
+    # Without a test the way back stays.
+    disk.newgate("rebase", "web", "--to", "app@1")
+    assert disk.look("web", "root/v") == "one\n" and disk.look("web", "root/mine") == "jail\n"
+    disk.newgate("rollback", "-y", "web")
+    assert disk.look("web", "root/v") == "two\n" and disk.entry("web")["template"] == "app@2"
+    disk.newgate("destroy", "-y", "web")
+    disk.newgate("template", "destroy", "-y", "app")
+    disk.newgate("template", "destroy", "-y", "base")
+    assert disk.half_made() == []
+
+
+def test_stopped_on_every_file_system(disk):  # noqa: F811
+    vps = disk.vps
+    vps.write("/src/etc/conf", "one")
+    vps.write("/src/lib/gone", "one")
+    vps.write("/src/lib/both", "one")
+    disk.newgate("template", "create", "base", "--from", str(vps.path("/src")))
+    disk.newgate("create", "web", "path=/var/jails/web")
+    disk.in_jail("web", "echo jail >etc/mine; echo jail >lib/both")
+    vps.write("/src/etc/conf", "two")
+    vps.write("/src/etc/new", "two")
+    vps.write("/src/lib/both", "two")
+    vps.path("/src/lib/gone").unlink()
+    disk.newgate("template", "update", "base")
+    assert "  /lib/both\n" in disk.newgate("rebase", "web", fails=True)
+    assert disk.newgate("snapshot", "list", "web").count("rebase") == 0
+    disk.newgate("rebase", "--force", "web")
+    assert [disk.look("web", path) for path in ("etc/conf", "etc/new", "etc/mine", "lib/both", "lib/gone")] == \
+        ["two", "two", "jail\n", "jail\n", None]
+    disk.newgate("rollback", "-y", "web")
+    assert [disk.look("web", path) for path in ("etc/conf", "etc/new", "etc/mine", "lib/both", "lib/gone")] == \
+        ["one", None, "jail\n", "jail\n", "one"]
+    assert disk.entry("web")["template"] == "base"
+    disk.newgate("rebase", "--overwrite", "web")
+    assert disk.look("web", "lib/both") == "two" and disk.look("web", "etc/mine") == "jail\n"
+    disk.newgate("destroy", "-y", "web")
+    disk.newgate("template", "destroy", "-y", "base")
+    assert disk.half_made() == []
