@@ -4,6 +4,7 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
+#include "cmd/progress.h"
 #include "cmd/snapname.h"
 #include "cmd/storage.h"
 
@@ -61,7 +62,9 @@ static bool go_back(struct storage *s, const char *jail, const char *snap, bool 
 
 	if (!storage_hold(s, jail, &lock))
 		return false;
-	if (store_rollback(&s->store, jail, snap, later, &err) == 0) {
+	int rc = store_rollback(&s->store, jail, snap, later, &err);
+	progress_end();
+	if (rc == 0) {
 		printf("%s: as it was at %s\n", jail, snap);
 		fflush(stdout);
 		return true;

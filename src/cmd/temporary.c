@@ -3,6 +3,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/progress.h"
 #include "jail/freeze.h"
 #include "sys/fd.h"
 
@@ -37,6 +38,7 @@ bool temporary_snapshot(struct storage *s, const char *jail, const char *name,
 		rc = freeze_begin(&s->state, r, &still, &err);
 	if (rc == 0 || rc == -ENOENT)
 		rc = store_snapshot(&s->store, jail, name, &err);
+	progress_end();
 	return rc == 0 || told(&err);
 }
 

@@ -7,6 +7,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/copy.h"
 #include "sys/mount.h"
 #include "sys/ns.h"
 
@@ -72,6 +73,13 @@ void thing_done(struct thing *t)
 	macro_close(&t->dir);
 	entry_done(&t->e);
 	*t = THING_NONE;
+}
+
+int thing_copy(const struct thing *t, int from, int to, unsigned flags, struct ng_err *err)
+{
+	const struct copy_watch watch = {.s = t->s, .what = t->name};
+
+	return copy_tree_watched(from, to, flags, -1, &watch, err);
 }
 
 char *thing_tree(const struct thing *t)

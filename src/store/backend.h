@@ -34,6 +34,9 @@ void thing_done(struct thing *t);
 /* Where its tree is, or will be once its folder is in place: of a jail its path, of a template
  * STORE/templates/NAME/root. The caller frees. */
 char *thing_tree(const struct thing *t) MUST_CHECK;
+/* copy_tree, of which is told how far it is. */
+int thing_copy(const struct thing *t, int from, int to, unsigned flags,
+	       struct ng_err *err) MUST_CHECK;
 
 /* What is cloned. Everything is released by source_done. */
 struct source {

@@ -104,7 +104,7 @@ static int btrfs_fill(const struct source *src, const struct thing *t, struct ng
 	    make_empty(m, place, name, t->kind == STORE_TEMPLATES ? 0755 : 0700, err);
 	if (tree < 0)
 		return tree;
-	int rc = src ? copy_tree(src->tree, tree, src->full ? COPY_APART : 0, -1, err) : 0;
+	int rc = src ? thing_copy(t, src->tree, tree, src->full ? COPY_APART : 0, err) : 0;
 	return rc < 0 ? rc : take_fd(&tree);
 }
 

@@ -9,9 +9,11 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "store/links.h"
+#include "store/store.h"
 
 #define XATTR_ROOM 65536 /* the kernel's limit for a list of names and for a value */
 #define DATA_ROOM (256 * 1024)
+#define RANGE_MAX (64 << 20) /* at once: between two, it can be told how far the copy is */
 
 struct copy {
 	unsigned flags;
@@ -22,8 +24,18 @@ struct copy {
 	struct links links;   /* by their path below the copy's root */
 	char *names, *value;  /* XATTR_ROOM each */
 	char *data;           /* DATA_ROOM, where copy_file_range cannot */
+	const struct copy_watch *watch; /* or NULL */
+	uint64_t moved;
 	struct ng_err *err;
 };
+
+static void moved(struct copy *c, ssize_t bytes)
+{
+	c->moved += (uint64_t)bytes;
+	if (c->watch && c->watch->s->progress)
+		c->watch->s->progress(c->watch->s->note_arg, c->watch->what, c->moved,
+				      c->watch->total);
+}
 
 static void copy_done(struct copy *c)
 {
@@ -174,6 +186,7 @@ static int copy_bytes(struct copy *c, int in, int out, off_t at, off_t end)
 			done += m;
 		}
 		at += n;
+		moved(c, n);
 	}
 	return 0;
 }
@@ -186,7 +199,8 @@ static int copy_range(struct copy *c, int in, int out, off_t at, off_t end)
 		return copy_bytes(c, in, out, at, end);
 	while (at < end) {
 		off_t from = at, to = at;
-		ssize_t n = copy_file_range(in, &from, out, &to, (size_t)(end - at), 0);
+		size_t want = end - at < RANGE_MAX ? (size_t)(end - at) : RANGE_MAX;
+		ssize_t n = copy_file_range(in, &from, out, &to, want, 0);
 		if (n == 0)
 			return 0;
 		if (n < 0 && (errno == EXDEV || errno == EINVAL || errno == ENOSYS ||
@@ -195,6 +209,7 @@ static int copy_range(struct copy *c, int in, int out, off_t at, off_t end)
 		if (n < 0)
 			return -errno;
 		at += n;
+		moved(c, n);
 	}
 	return 0;
 }
@@ -346,9 +361,17 @@ static struct copy copy_make(int dst, unsigned flags, struct ng_err *err)
 
 int copy_tree(int src, int dst, unsigned flags, int skip, struct ng_err *err)
 {
+	return copy_tree_watched(src, dst, flags, skip, NULL, err);
+}
+
+int copy_tree_watched(int src, int dst, unsigned flags, int skip, const struct copy_watch *watch,
+		      struct ng_err *err)
+{
 	autodone(copy_done) struct copy c = copy_make(dst, flags, err);
 	struct statx st;
 	int rc = look(src, "", &st);
+
+	c.watch = watch;
 
 	if (rc == 0)
 		rc = look(dst, "", &c.skip[0]);

@@ -23,6 +23,15 @@ enum copy_flag {
  * Left out: devices and sockets. An empty directory takes the place of what is mounted inside, of
  * dst itself and of the directory `skip` (-1: none): so "/" can be copied into a part of itself. */
 int copy_tree(int src, int dst, unsigned flags, int skip, struct ng_err *err) MUST_CHECK;
+/* The same, and s is told how far it is with `what`; total 0: nobody knows how many bytes. */
+struct store;
+struct copy_watch {
+	const struct store *s;
+	const char *what;
+	uint64_t total;
+};
+int copy_tree_watched(int src, int dst, unsigned flags, int skip, const struct copy_watch *watch,
+		      struct ng_err *err) MUST_CHECK;
 
 /* May a tree carry this extended attribute? The labels of the host's security modules may not. */
 bool copy_wants_xattr(const char *name, unsigned flags);

@@ -43,7 +43,7 @@ static int dir_fill(const struct source *src, const struct thing *t, struct ng_e
 
 	if (tree < 0)
 		return tree;
-	int rc = src ? copy_tree(src->tree, tree, src->full ? COPY_APART : 0, -1, err) : 0;
+	int rc = src ? thing_copy(t, src->tree, tree, src->full ? COPY_APART : 0, err) : 0;
 	return rc < 0 ? rc : take_fd(&tree);
 }
 
@@ -68,7 +68,7 @@ static int dir_snapshot(const struct thing *t, const char *name, int folder, str
 	autoclose int to = from < 0 ? from : make_dir(folder, "root", 0700, err);
 
 	(void)name;
-	return to < 0 ? to : copy_tree(from, to, 0, -1, err);
+	return to < 0 ? to : thing_copy(t, from, to, 0, err);
 }
 
 static int dir_snapshot_size(const struct thing *t, const char *name, int folder, uint64_t *bytes,
@@ -92,7 +92,7 @@ static int dir_restore(struct thing *t, const char *name, int folder, bool later
 	autoclose int to = from < 0 ? from : make_twin(t, err);
 	if (to < 0)
 		return to;
-	int rc = copy_tree(from, to, 0, -1, err);
+	int rc = thing_copy(t, from, to, 0, err);
 	return rc < 0 ? rc : plain_exchange(t, name, stage_remove_twin, err);
 }
 

@@ -3,6 +3,7 @@
 #include <string.h>
 #include <sys/stat.h>
 #include "store/copy.h"
+#include "store/measure.h"
 #include "store/tools.h"
 
 static int make_copy(struct store *s, const char *from, int tree, struct ng_err *err)
@@ -12,7 +13,12 @@ static int make_copy(struct store *s, const char *from, int tree, struct ng_err 
 	if (src < 0)
 		return err_sys(err, errno, "%s", from);
 	autoclose int own = open(s->dir, O_PATH | O_DIRECTORY | O_CLOEXEC);
-	int rc = copy_tree(src, tree, 0, own, err);
+	struct copy_watch watch = {.s = s, .what = from};
+	int rc = s->progress ? measure_tree(src, &watch.total, NULL) : 0;
+	if (rc == 0)
+		rc = copy_tree_watched(src, tree, 0, own, &watch, err);
+	else
+		err_sys(err, rc, "measuring it");
 	return rc < 0 ? err_prefix(err, "copying %s", from) : 0;
 }
 

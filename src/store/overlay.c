@@ -162,7 +162,7 @@ static int overlay_fill(const struct source *src, const struct thing *t, struct 
 	if (upper < 0 || work < 0)
 		return err_sys(err, upper < 0 ? upper : work, "making the layers");
 	/* A template lends its root's own attributes, a jail gives all that it changed. */
-	int rc = src->upper >= 0 ? copy_tree(src->upper, upper, COPY_UPPER, -1, err)
+	int rc = src->upper >= 0 ? thing_copy(t, src->upper, upper, COPY_UPPER, err)
 				 : copy_dir_attributes(src->layer, upper, 0, err);
 	if (rc < 0)
 		return rc;
@@ -294,7 +294,7 @@ static int overlay_snapshot(const struct thing *t, const char *name, int folder,
 	(void)name;
 	if (to < 0)
 		return err->code ? to : err_sys(err, to, "making a folder");
-	return copy_tree(from, to, COPY_UPPER, -1, err);
+	return thing_copy(t, from, to, COPY_UPPER, err);
 }
 
 static int overlay_snapshot_size(const struct thing *t, const char *name, int folder,
@@ -345,7 +345,7 @@ static int overlay_restore(struct thing *t, const char *name, int folder, bool l
 	(void)later;
 	if (to < 0)
 		return err->code ? to : err_sys(err, to, "making %s", next);
-	int rc = copy_tree(from, to, COPY_UPPER, -1, err);
+	int rc = thing_copy(t, from, to, COPY_UPPER, err);
 	if (rc == 0 && t->change)
 		rc = change_layer(t, to, err);
 	/* The name must not reach the disk before what it names. */

@@ -268,7 +268,7 @@ static int zfs_fill(const struct source *src, const struct thing *t, struct ng_e
 		return tree < 0 ? tree : take_fd(&tree);
 	if (!src && fchmod(tree, t->kind == STORE_TEMPLATES ? 0755 : 0700) < 0)
 		return err_sys(err, errno, "%s", place);
-	rc = src ? copy_tree(src->tree, tree, 0, -1, err) : 0;
+	rc = src ? thing_copy(t, src->tree, tree, 0, err) : 0;
 	return rc < 0 ? rc : take_fd(&tree);
 }
 
