@@ -72,6 +72,7 @@ const struct pf_host *pfhost(void)
 	     .group = wg0_groups},
 	    {.name = "lo100", .jails = true, .addr = lo100, .naddrs = 2},
 	    {.name = "em1", .index = 4},
+	    {.name = "eth0", .index = 5},
 	};
 	static struct pf_host host = {
 	    .iface = ifaces,
