@@ -33,7 +33,8 @@ static int clone(struct storage *s, const char *from, const char *jail, char *co
 	}
 	/* The files of a jail must hold still. */
 	if (!(template ? storage_hold(s, jail, &lock)
-		       : storage_hold_both(s, from, jail, &source, &lock)))
+		       : storage_hold_both(s, from, jail, &source, &lock)) ||
+	    !storage_reread(s))
 		return 1;
 	if (conf_find(&s->conf, jail))
 		return clone_configured(s, from, jail, n);

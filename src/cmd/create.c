@@ -6,16 +6,16 @@
 static int create(struct storage *s, const char *jail, char *const *args, int n)
 {
 	autoclose int lock = -1;
-	const struct conf_record *there = conf_find(&s->conf, jail);
 
+	if (!storage_hold(s, jail, &lock) || !storage_reread(s))
+		return 1;
+	const struct conf_record *there = conf_find(&s->conf, jail);
 	if (there) {
 		warn_msg(
 		    "%s:%u: %s is configured already: newgate clone TEMPLATE %s makes its tree",
 		    there->pos.file, there->pos.line, jail, jail);
 		return 1;
 	}
-	if (!storage_hold(s, jail, &lock))
-		return 1;
 	return block_make(s, NULL, jail, NULL, args, n);
 }
 

@@ -125,7 +125,7 @@ static bool destroy(struct storage *s, const char *jail, bool yes)
 	autoclose int lock = -1;
 	struct ng_err err = {0};
 
-	if (!storage_hold(s, jail, &lock))
+	if (!storage_hold(s, jail, &lock) || !storage_reread(s))
 		return false;
 	int rc = store_find_jail(&s->store, jail, &tree, &err);
 	if (rc < 0 && rc != -ENOENT) {

@@ -205,10 +205,7 @@ static bool rename_held(struct rename *r)
 		warn_msg("%s", err.text);
 		return false;
 	}
-	conf_done(&r->s.conf);
-	r->s.conf = (struct conf){0};
-	return files_read_all(&r->s.conf, cmd_root, &r->s.diags) == 0 &&
-	       tell_diags(&r->s.diags, false) && none_left(r) && is_known(r) && good_new_name(r) &&
+	return storage_reread(&r->s) && none_left(r) && is_known(r) && good_new_name(r) &&
 	       !has_children(r) && rename_jail(r);
 }
 

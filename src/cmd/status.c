@@ -7,6 +7,7 @@
 #include "cmd/cmd.h"
 #include "cmd/output.h"
 #include "cmd/storage.h"
+#include "conf/files.h"
 #include "run/overview.h"
 
 /* "3d4h", "12m5s": two units are as much as anyone reads. */
@@ -83,7 +84,26 @@ static bool is_wanted(const struct overview_jail *j, char *const *names)
 	return false;
 }
 
-static int print_status(const struct overview *o, bool json, char *const *names)
+/* Only root may look at the firewall. */
+static int look(const struct overview *o, struct state *s, struct strv *faults)
+{
+	struct rcconf rc autodone(rcconf_done) = {0};
+	struct diags unread autodone(diags_done) = {0};
+	struct ng_err err = {0};
+	autofree char *path = files_path(cmd_root, "/etc/rc.conf");
+
+	if (geteuid() != 0)
+		return 0;
+	/* What is wrong in it newgate check tells. */
+	(void)!rcconf_read(&rc, path, &unread);
+	if (overview_faults(o, s, &rc, faults, &err) == 0)
+		return 0;
+	warn_msg("%s", err.text);
+	return 1;
+}
+
+static int print_status(const struct overview *o, const struct strv *faults, bool json,
+			char *const *names)
 {
 	struct output *out = output_open(stdout, json, "jails");
 	size_t shown = 0;
@@ -100,7 +120,16 @@ static int print_status(const struct overview *o, bool json, char *const *names)
 	}
 	if (!json && !shown && !*names)
 		puts("no jail is configured or running; `newgate create NAME` makes one");
-	return output_close(out) < 0;
+	if (json)
+		output_next(out, "faults");
+	for (size_t i = 0; json && i < faults->n; i++) {
+		output_row(out);
+		output_str(out, "text", "", faults->v[i]);
+	}
+	int rc = output_close(out);
+	for (size_t i = 0; !json && i < faults->n; i++)
+		warn_msg("%s (newgate up puts it right)", faults->v[i]);
+	return rc < 0;
 }
 
 /* Everyone who was named is there, or that is told. */
@@ -126,6 +155,7 @@ static int status_run(int argc, char **argv)
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct storage s = {0};
 	struct overview o = {0};
+	struct strv faults autodone(strv_done) = {0};
 	struct ng_err err = {0};
 	bool json = false;
 	int status = 1;
@@ -139,8 +169,9 @@ static int status_run(int argc, char **argv)
 		if (overview_read(&s.state, &s.conf, &o, &err) < 0)
 			warn_msg("%s", err.text);
 		else
-			status =
-			    print_status(&o, json, argv + optind) | !all_known(&o, argv + optind);
+			status = look(&o, &s.state, &faults) |
+				 print_status(&o, &faults, json, argv + optind) |
+				 !all_known(&o, argv + optind);
 	}
 	overview_done(&o);
 	storage_done(&s);
@@ -155,7 +186,8 @@ const struct cmd cmd_status = {
     .help =
 	"Shows every jail that is configured or running. MEMORY is the cgroup's where the host\n"
 	"has the memory controller, else the sum of what the processes hold. --json adds the\n"
-	"bytes and packets in and out, services and their restarts.\n",
+	"bytes and packets in and out, services and their restarts. What somebody changed of the\n"
+	"jails' links or their firewall is told too.\n",
 };
 
 /* --- metrics ---------------------------------------------------------------------------------- */

@@ -92,6 +92,15 @@ bool storage_hold_both(struct storage *s, const char *a, const char *b, int *fa,
 				: storage_hold(s, b, fb) && storage_hold(s, a, fa);
 }
 
+bool storage_reread(struct storage *s)
+{
+	conf_done(&s->conf);
+	diags_done(&s->diags);
+	s->conf = (struct conf){0};
+	s->diags = (struct diags){0};
+	return files_read_all(&s->conf, cmd_root, &s->diags) == 0 && tell_diags(&s->diags, false);
+}
+
 int storage_find(struct storage *s, const char *jail, struct conf_jail *out)
 {
 	autodone(diags_done) struct diags unchecked = {0};

@@ -27,6 +27,9 @@ bool storage_try_hold(struct storage *s, const char *jail, int *fd);
 /* With the jail's lock held otherwise: puts right what a rebase that was killed left half done, of
  * which no jail runs. What it does, and where it fails, is told. */
 bool storage_heal(struct storage *s, const char *jail);
+/* The configuration once more, for who has waited for a jail: its block may have come or gone. Told
+ * where it cannot be read. */
+bool storage_reread(struct storage *s);
 /* The jail as its block says, or -ENOENT: it has none. Its values are not checked. */
 int storage_find(struct storage *s, const char *jail, struct conf_jail *out) MUST_CHECK;
 /* Clones `from`, which the caller holds where it is a jail, to the tree of the jail as `j` describes

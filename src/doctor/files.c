@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "conf/files.h"
 #include "doctor/check.h"
+#include "run/stray.h"
 #include "store/backend.h"
 
 /* ---- places ---- */
@@ -136,16 +137,17 @@ void check_leftovers(struct doctor *d)
 {
 	struct gather *g = d->gather;
 	struct strv ended autodone(strv_done) = {0}, host autodone(strv_done) = {0},
-			  lost autodone(strv_done) = {0}, stale autodone(strv_done) = {0};
+			  lost autodone(strv_done) = {0};
+	struct stray stray autodone(stray_done) = {0};
 	struct ng_err err = {0};
 
 	for (size_t i = 0; i < g->nrecs; i++)
 		if (g->rec[i].dead)
 			strv_add(&ended, g->rec[i].name);
-	if (state_stale(g->state, &stale, &err) < 0)
+	if (stray_look(&stray, g->state, &g->net, &err) < 0)
 		not_examined(d, &err);
-	left(d, &stale, "a command for it was killed, and has left numbers claimed",
-	     "commands for them were killed, and have left numbers claimed");
+	left(d, &stray.jails, "something is left of it, of which there is no record",
+	     "something is left of them, of which there is no record");
 	left(d, &ended, "its processes ended by themselves, its record is still there",
 	     "their processes ended by themselves, their records are still there");
 	if (gather_look(g, &err) < 0 || (g->running && net_look(&g->net, g->six, &host, &err) < 0))

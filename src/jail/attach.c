@@ -254,9 +254,9 @@ static int open_init(const struct record *r, int *out, struct ng_err *err)
 	autoclose int pidfd = pidfd_open_pid(r->pid);
 	uint64_t started = 0;
 
-	if (pidfd < 0)
+	if (pidfd < 0 && pidfd != -ESRCH)
 		return err_sys(err, pidfd, "pidfd_open");
-	if (pid_start_time(r->pid, &started) < 0 || started != r->pid_started)
+	if (pidfd < 0 || pid_start_time(r->pid, &started) < 0 || started != r->pid_started)
 		return err_set(err, ESRCH, "the jail is ending");
 	*out = take_fd(&pidfd);
 	return 0;

@@ -149,6 +149,64 @@ int net_look_jail(struct net *n, const struct record *r, struct strv *faults, st
 	return 0;
 }
 
+/* --- of jails without a record --- */
+
+static int take_ours(const struct rtnl_link *l, void *arg)
+{
+	if (l->group == RTNL_GROUP && str_eq(l->kind, "veth"))
+		strv_addf(arg, "%s %s", l->name, l->alias);
+	return 0;
+}
+
+static bool is_recorded(const struct record *r, size_t count, const char *line)
+{
+	size_t len = strcspn(line, " ");
+	for (size_t i = 0; i < count; i++)
+		if (r[i].link && strlen(r[i].link) == len && strncmp(r[i].link, line, len) == 0)
+			return true;
+	return false;
+}
+
+/* The links first: a link is made after its record was written. */
+int net_stray_links(struct net *n, struct strv *links, struct ng_err *err)
+{
+	struct strv ours autodone(strv_done) = {0};
+	struct record *r = NULL;
+	size_t count = 0;
+	int rc = rtnl_each_link(&n->route, take_ours, &ours, err);
+	if (rc == 0)
+		rc = state_all(n->state, &r, &count, err);
+	for (size_t i = 0; i < ours.n && rc == 0; i++)
+		if (!is_recorded(r, count, ours.v[i]))
+			strv_add(links, ours.v[i]);
+	for (size_t i = 0; i < count; i++)
+		record_done(&r[i]);
+	free(r);
+	return rc;
+}
+
+int net_remove_links(struct net *n, const struct strv *links, struct ng_err *err)
+{
+	for (size_t i = 0; i < links->n; i++) {
+		autodone(nl_batch_done) struct nl_batch b = {0};
+		autofree char *name = mem_strndup(links->v[i], strcspn(links->v[i], " "));
+		struct rtnl_link link;
+		int rc = rtnl_get_link(&n->route, name, &link, err);
+		if (rc == 0) {
+			nl_begin(&b);
+			rtnl_delete(&b, link.index);
+			rc = nl_send(&n->route, &b, NULL, err);
+		}
+		/* It went with its jail. */
+		if (rc < 0 && rc != -ENODEV)
+			return err_prefix(err, "link %s", name);
+		*err = (struct ng_err){0};
+	}
+	return 0;
+}
+
+/* --- back in place --- */
+
 /* In a process of its own, since a netlink socket belongs to where it was opened. */
 static int inside(pid_t pid, const struct net_jail *nj, struct ng_err *err)
 {

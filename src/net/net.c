@@ -4,17 +4,18 @@
 #include <net/if.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <sys/stat.h>
 #include "base/mem.h"
-#include "net/elem.h"
 #include "firewall/firewall.h"
+#include "net/elem.h"
+#include "net/forward.h"
 #include "net/range.h"
 #include "net/rules.h"
 #include "sys/fd.h"
 #include "sys/ns.h"
 #include "sys/rtnl.h"
 
-#define INSIDE 2    /* index of eth0 in a jail; lo is 1 */
-#define RTPROT_RA 9 /* linux/rtnetlink.h: the route was learnt from a router's advertisement */
+#define INSIDE 2 /* index of eth0 in a jail; lo is 1 */
 
 /* Both ends of every pair: nothing is resolved on it, so nothing needs to tell them apart. */
 static const uint8_t pair_mac[6] = {0x02, 'n', 'g', 0, 0, 1};
@@ -63,98 +64,6 @@ void net_done(struct net *n)
 	*n = (struct net){0};
 }
 
-/* --- forwarding --- */
-
-#define IP4_FORWARD "/proc/sys/net/ipv4/ip_forward"
-#define IP6_CONF "/proc/sys/net/ipv6/conf/"
-
-static bool knob_is(const char *path, const char *value)
-{
-	char text[16];
-	return fd_get(AT_FDCWD, path, text, sizeof text) > 0 &&
-	       strncmp(text, value, strlen(value)) == 0 && text[strlen(value)] == '\n';
-}
-
-struct learnt {
-	int index[64];
-	unsigned n;
-};
-
-static int see_learnt(const struct rtnl_route *r, void *arg)
-{
-	struct learnt *l = arg;
-	for (unsigned i = 0; i < l->n; i++)
-		if (l->index[i] == r->index)
-			return 0;
-	if (r->protocol == RTPROT_RA && l->n < ARRAY_SIZE(l->index))
-		l->index[l->n++] = r->index;
-	return 0;
-}
-
-/* A router does not listen to others' advertisements, unless told to: without this the host would
- * lose the default route that it learnt from one, when that expires. */
-static int keep_learnt_routes(struct net *n, struct ng_err *err)
-{
-	struct learnt l = {0};
-	int rc;
-	do {
-		*err = (struct ng_err){0};
-		rc = rtnl_each_route(&n->route, AF_INET6, see_learnt, &l, err);
-	} while (rc == -EAGAIN);
-	for (unsigned i = 0; i < l.n && rc >= 0; i++) {
-		char ifname[IFNAMSIZ], path[sizeof IP6_CONF + IFNAMSIZ + 16];
-		if (!if_indextoname((unsigned)l.index[i], ifname))
-			continue;
-		snprintf(path, sizeof path, IP6_CONF "%s/accept_ra", ifname);
-		rc = knob_is(path, "1") ? fd_put(AT_FDCWD, path, "2") : 0;
-		if (rc < 0)
-			return err_sys(err, rc, "%s", path);
-	}
-	return rc < 0 ? rc : 0;
-}
-
-/* Switches forwarding on where it is off, and tells which families it was that needed it. */
-static int forward(struct net *n, char *switched, struct ng_err *err)
-{
-	static const struct {
-		const char *path, *digit;
-	} knobs[] = {{IP4_FORWARD, "4"}, {IP6_CONF "all/forwarding", "6"}};
-	char text[16] = "";
-
-	if (fd_get(n->state->dir, NET_FORWARDING, text, sizeof text) < 0)
-		*text = '\0';
-	for (unsigned i = 0; i < ARRAY_SIZE(knobs); i++) {
-		if ((i == 1 && !n->host->need6) || knob_is(knobs[i].path, "1"))
-			continue;
-		int rc = i == 1 ? keep_learnt_routes(n, err) : 0;
-		if (rc < 0)
-			return rc;
-		/* Said before it is done: forwarding for all must never go unnoticed. */
-		if (!n->host->gateway_enable && !strchr(text, *knobs[i].digit)) {
-			strcat(text, knobs[i].digit);
-			autoclose int fd = openat(n->state->dir, NET_FORWARDING,
-						  O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0644);
-			rc = fd < 0 ? -errno : fd_write_all(fd, text, strlen(text));
-			if (rc < 0)
-				return err_sys(err, rc, "/run/newgate/" NET_FORWARDING);
-		}
-	}
-	snprintf(switched, 16, "%s", n->host->gateway_enable ? "" : text);
-	return 0;
-}
-
-static int forward_now(struct net *n, struct ng_err *err)
-{
-	int rc = 0;
-	if (!knob_is(IP4_FORWARD, "1"))
-		rc = fd_put(AT_FDCWD, IP4_FORWARD, "1");
-	if (rc < 0)
-		return err_sys(err, rc, IP4_FORWARD);
-	if (n->host->need6 && !knob_is(IP6_CONF "all/forwarding", "1"))
-		rc = fd_put(AT_FDCWD, IP6_CONF "all/forwarding", "1");
-	return rc < 0 ? err_sys(err, rc, IP6_CONF "all/forwarding") : 0;
-}
-
 /* --- making the host ready --- */
 
 static void tell_resolver(struct net *n, const struct ng_err *err)
@@ -168,9 +77,12 @@ static int prepare_locked(struct net *n, int fd, struct strv *made, struct firew
 {
 	char switched[16];
 	bool loaded = n->reload;
-	int rc = range_make(n, fd, made, err);
+	struct stat st;
+	int rc = fstat(fd, &st) == 0 && !st.st_size ? forward_recall(n, err) : 0;
 	if (rc == 0)
-		rc = forward(n, switched, err);
+		rc = range_make(n, fd, made, err);
+	if (rc == 0)
+		rc = forward_plan(n, switched, err);
 	if (rc < 0)
 		return rc;
 	/* The table first: nothing is forwarded before it is there to say what. */
@@ -223,9 +135,9 @@ static struct ipnet whole(const struct ip *ip)
 /* IPv6 answers for others only where it is told to. */
 static int enable_proxy6(const char *ifname, struct ng_err *err)
 {
-	char path[sizeof IP6_CONF + IFNAMSIZ + 16];
-	snprintf(path, sizeof path, IP6_CONF "%s/proxy_ndp", ifname);
-	int rc = knob_is(path, "1") ? 0 : fd_put(AT_FDCWD, path, "1");
+	char path[sizeof FORWARD_IP6 + IFNAMSIZ + 16];
+	snprintf(path, sizeof path, FORWARD_IP6 "%s/proxy_ndp", ifname);
+	int rc = forward_knob_is(path, "1") ? 0 : fd_put(AT_FDCWD, path, "1");
 	return rc < 0 ? err_sys(err, rc, "%s", path) : 0;
 }
 

@@ -113,6 +113,10 @@ int net_permits(struct net *n, const struct conf_jail *j, net_lookup *lookup, vo
 int net_look(struct net *n, bool six, struct strv *faults, struct ng_err *err) MUST_CHECK;
 int net_look_jail(struct net *n, const struct record *r, struct strv *faults,
 		  struct ng_err *err) MUST_CHECK;
+/* Links of our group that no record names, "ng7 web" (its jail by its alias); and away with them, and
+ * their routes. */
+int net_stray_links(struct net *n, struct strv *links, struct ng_err *err) MUST_CHECK;
+int net_remove_links(struct net *n, const struct strv *links, struct ng_err *err) MUST_CHECK;
 /* And puts it back: what all jails share; one jail's routes (0) or a new link (1: nj->link). */
 int net_heal(struct net *n, bool six, struct ng_err *err) MUST_CHECK;
 int net_heal_jail(struct net *n, const struct record *r, struct net_jail *nj,

@@ -128,7 +128,27 @@ static void know(struct net *n, const char *ifname, const struct ipnet *gw)
 	add_gateway(r ? r : add_range(n, ifname, true), gw);
 }
 
-/* Interfaces that newgate made because a jail named them: rc.conf does not tell. */
+static bool is_link_local(const struct ip *a)
+{
+	static const struct ipnet net = {{AF_INET6, {0xfe, 0x80}}, 10};
+	return ipnet_has(&net, a);
+}
+
+static int see_bridge(const struct rtnl_link *l, void *arg)
+{
+	struct net *n = arg;
+	if (!str_eq(l->kind, "bridge") || !str_eq(l->alias, RTNL_ALIAS))
+		return 0;
+	for (size_t i = 0; i < n->host->naddrs; i++) {
+		const struct host_address *a = &n->host->addr[i];
+		if (a->index == l->index && !is_link_local(&a->net.addr))
+			know(n, l->name, &a->net);
+	}
+	return 0;
+}
+
+/* Interfaces that newgate made because a jail named them: rc.conf does not tell. Where /run was
+ * emptied the interfaces themselves do. */
 static int open_made(struct net *n, struct ng_err *err)
 {
 	autoclose int fd = openat(n->state->dir, RANGE_MADE, O_RDONLY | O_CLOEXEC);
@@ -141,7 +161,9 @@ static int open_made(struct net *n, struct ng_err *err)
 			know(n, ifname, &gw);
 	}
 	strv_done(&lines);
-	return rc == 0 || rc == -ENOENT ? 0 : err_sys(err, rc, "/run/newgate/" RANGE_MADE);
+	if (rc == -ENOENT)
+		return rtnl_each_link(&n->route, see_bridge, n, err);
+	return rc < 0 ? err_sys(err, rc, "/run/newgate/" RANGE_MADE) : 0;
 }
 
 int range_open(struct net *n, const struct rcconf *rc, struct ng_err *err)

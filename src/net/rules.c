@@ -13,7 +13,10 @@
 #include "net/rules_nft.h"
 #include "sys/fd.h"
 
+/* "newgate HASH", and " 4", " 6" or " 46" with the rules by which newgate stands in for a host that
+ * does not forward. */
 #define FINGERPRINT 64
+#define FINGERPRINT_IS "newgate "
 
 static bool is_elem(const char *line)
 {
@@ -130,7 +133,8 @@ static void make_rules(const struct rules_facts *f, struct str *rules,
 		add_transit(rules, "ipv6");
 	if (f->pf)
 		str_addf(rules, "# pf %s\n", f->pf->hash);
-	snprintf(want, FINGERPRINT, "newgate %016" PRIx64, hash(str_text(rules)));
+	snprintf(want, FINGERPRINT, FINGERPRINT_IS "%016" PRIx64 "%s%s%s", hash(str_text(rules)),
+		 f->drop4 || f->drop6 ? " " : "", f->drop4 ? "4" : "", f->drop6 ? "6" : "");
 }
 
 /* Below /run/newgate: the fingerprint of the table that was loaded last, and what the kernel made
@@ -204,6 +208,21 @@ int rules_are_loaded(struct net *n, const struct rules_facts *f, struct ng_err *
 	if (rc < 0)
 		*err = e;
 	return rc < 0 ? rc : str_eq(have, want);
+}
+
+int rules_switched(struct net *n, char *text, size_t size, struct ng_err *err)
+{
+	char have[128];
+	*text = '\0';
+	int rc = nft_fingerprint(&n->filter, have, sizeof have, err);
+	const char *digits = rc >= 0 && str_prefix(have, FINGERPRINT_IS)
+				 ? strchr(have + strlen(FINGERPRINT_IS), ' ')
+				 : NULL;
+	if (digits)
+		snprintf(text, size, "%s", digits + 1);
+	if (rc == -ENOENT)
+		*err = (struct ng_err){0};
+	return rc < 0 && rc != -ENOENT ? rc : 0;
 }
 
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, struct ng_err *err)

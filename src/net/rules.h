@@ -22,6 +22,11 @@ int rules_ready(struct net *n, const struct rules_facts *f, bool *loaded,
 
 /* Is the table there, and this one? 1, 0. */
 int rules_are_loaded(struct net *n, const struct rules_facts *f, struct ng_err *err) MUST_CHECK;
+
+/* For which families the table that is loaded stands in for a host that does not forward: "", "4",
+ * "46". */
+int rules_switched(struct net *n, char *text, size_t size, struct ng_err *err) MUST_CHECK;
+
 /* What is not as it was left, a sentence each: the table, its rules, the running jails' elements.
  * Changes nothing. */
 int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults,

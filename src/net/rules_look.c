@@ -84,7 +84,7 @@ static void tell(struct strv *faults, const struct strv *what, const char *how)
 		strv_addf(faults, "%s (%s)", how, b.s);
 }
 
-int rules_look_elements(struct net *n, struct strv *faults, struct ng_err *err)
+static int look_once(struct net *n, struct strv *faults, struct ng_err *err)
 {
 	struct look l = {0};
 	struct record *r = NULL;
@@ -113,5 +113,18 @@ int rules_look_elements(struct net *n, struct strv *faults, struct ng_err *err)
 	strv_done(&l.foreign);
 	map_done(&l.wanted);
 	arena_done(&l.arena);
+	return rc;
+}
+
+/* Jails come and go meanwhile: what is seen twice is so. */
+int rules_look_elements(struct net *n, struct strv *faults, struct ng_err *err)
+{
+	struct strv first autodone(strv_done) = {0}, again autodone(strv_done) = {0};
+	int rc = look_once(n, &first, err);
+	if (rc == 0 && first.n)
+		rc = look_once(n, &again, err);
+	for (size_t i = 0; i < again.n && rc == 0; i++)
+		if (strv_has(&first, again.v[i]))
+			strv_add(faults, again.v[i]);
 	return rc;
 }

@@ -3,6 +3,7 @@
 #include "base/mem.h"
 #include "conf/jail.h"
 #include "conf/map.h"
+#include "net/net.h"
 
 const char *jail_state_name(enum jail_state s)
 {
@@ -40,12 +41,18 @@ static void add_running(struct overview *o, struct state *s, const struct record
 	j->jid = r->jid;
 	j->since = r->dead ? 0 : r->since;
 	j->usage = *u;
+	j->linked = r->link != NULL;
 	add_all(&j->address, &r->ip4);
 	add_all(&j->address, &r->ip6);
 	for (size_t i = 0; i < r->param.n; i++)
 		if (str_prefix(r->param.v[i], "rdr="))
 			strv_add(&j->rdr, r->param.v[i] + 4);
 	j->failure = state_failure(s, r->name);
+	if (j->state == JAIL_STARTING && !state_busy(s, r->name)) {
+		j->state = JAIL_FAILED;
+		free(j->failure);
+		j->failure = mem_strdup("its start was interrupted: newgate up clears up after it");
+	}
 	if (!j->failure && *u->services.last_failure)
 		j->failure = mem_strdup(u->services.last_failure);
 }
@@ -135,6 +142,35 @@ int overview_running(struct state *s, struct overview *out, struct ng_err *err)
 	}
 	free(r);
 	return rc;
+}
+
+/* Not while it went, or was made, just as we looked. */
+static bool still_runs(struct state *s, const struct overview_jail *j)
+{
+	struct record r autodone(record_done) = {0};
+	struct ng_err none = {0};
+	return state_find(s, j->name, &r, &none) == 0 && !r.dead && !r.starting && r.jid == j->jid;
+}
+
+int overview_faults(const struct overview *o, struct state *s, const struct rcconf *rc,
+		    struct strv *faults, struct ng_err *err)
+{
+	struct net net autodone(net_done) = {0};
+	bool linked = false, six = false;
+	for (size_t i = 0; i < o->n; i++) {
+		const struct overview_jail *j = &o->v[i];
+		if (j->state != JAIL_RUNNING || !j->linked)
+			continue;
+		linked = true;
+		for (size_t k = 0; k < j->address.n; k++)
+			six |= strchr(j->address.v[k], ':') != NULL;
+		if (!j->usage.net && still_runs(s, j))
+			strv_addf(faults, "%s: its link is gone", j->name);
+	}
+	if (!linked)
+		return 0;
+	int rc_ = net_open(&net, s, rc, err);
+	return rc_ < 0 ? rc_ : net_look(&net, six, faults, err);
 }
 
 void overview_done(struct overview *o)

@@ -4,6 +4,7 @@
 #define NG_RUN_OVERVIEW_H
 
 #include "conf/conf.h"
+#include "conf/rcconf.h"
 #include "run/usage.h"
 
 enum jail_state {
@@ -24,6 +25,7 @@ struct overview_jail {
 	    address;     /* of a jail that does not run: those it is to have, "auto" among them */
 	struct strv rdr; /* as configured: "tcp 80" */
 	char *failure;   /* the last one, of the jail or of a service; NULL: none */
+	bool linked;     /* it was given a link; usage.net: it has it */
 	struct usage usage;
 };
 
@@ -39,5 +41,9 @@ int overview_read(struct state *s, const struct conf *conf, struct overview *out
  * use the kernel counts. */
 int overview_running(struct state *s, struct overview *out, struct ng_err *err) MUST_CHECK;
 void overview_done(struct overview *o);
+/* What of the network of those that run is not as it was left, a sentence each. Costs little: jails
+ * are not looked at one by one, as newgate up does. */
+int overview_faults(const struct overview *o, struct state *s, const struct rcconf *rc,
+		    struct strv *faults, struct ng_err *err) MUST_CHECK;
 
 #endif

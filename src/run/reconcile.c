@@ -287,7 +287,7 @@ void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host
 		act(out, ACT_REPAIR, NULL, "repairs the network: %s", host->v[i]);
 	for (size_t i = 0; i < stale->n; i++)
 		act(out, ACT_REPAIR, stale->v[i],
-		    "clears up after %s, a command for which was killed", stale->v[i]);
+		    "clears up what is left of %s: there is no record of it", stale->v[i]);
 	/* What goes away is told before what comes. */
 	for (size_t i = 0; i < n; i++)
 		if (goes_down(out->op[i]) && !(out->op[i] & RUN_CREATE))

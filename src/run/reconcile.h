@@ -47,7 +47,8 @@ struct reconcile {
 	unsigned *op; /* of each jail: enum run_op, 0: nothing */
 	bool heal;    /* the host's part */
 };
-/* host: faults of what all jails share. stale: whose numbers a killed command has left claimed. */
+/* host: faults of what all jails share. stale: of whom something is there without a
+ * record (stray.h). */
 void reconcile(const struct reconcile_jail *v, size_t n, const struct strv *host,
 	       const struct strv *stale, struct reconcile *out);
 void reconcile_done(struct reconcile *r);

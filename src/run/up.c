@@ -139,7 +139,7 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 		got = net_look(&u->all.net, u->all.six, &u->host, err);
 	/* What is nobody's is looked for by a command about everybody. */
 	if (got == 0 && !scope->n)
-		got = state_stale(s, &u->stale, err);
+		got = stray_look(&u->stray, s, &u->all.net, err);
 	if (got < 0)
 		return got;
 	u->jail = mem_alloc((u->all.n + 1) * sizeof(*u->jail));
@@ -147,7 +147,7 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 	u->ip = mem_alloc((u->all.n + 1) * sizeof(*u->ip));
 	for (size_t i = 0; i < u->all.n; i++)
 		view(u, i, scope);
-	reconcile(u->jail, u->all.n, &u->host, &u->stale, &u->plan);
+	reconcile(u->jail, u->all.n, &u->host, &u->stray.jails, &u->plan);
 	/* Going back, pf has been looked after. */
 	return scope->exactly ? 0 : plan_pf(u, rc, err);
 }
@@ -156,17 +156,24 @@ int up_plan(struct up *u, struct state *s, const struct conf *c, const struct rc
 static int clear_up(struct up *u, const struct rcconf *rc, const struct run_sink *sink)
 {
 	struct run_sink silent = *sink;
-	bool any = u->stale.n > 0;
+	bool any = u->stray.jails.n > 0;
+	struct ng_err err = {0};
 	silent.note = NULL;
 	for (size_t i = 0; i < u->all.nrecs; i++)
 		any |= u->all.rec[i].dead || u->all.rec[i].starting;
-	return any && run_reap(u->all.state, rc, &silent) < 0;
+	if (any && run_reap(u->all.state, rc, &silent) < 0)
+		return 1;
+	if (!any || stray_clear(&u->stray, u->all.state, &u->all.net, &err) == 0)
+		return 0;
+	sink->error(sink->arg, NULL, err.text);
+	return 1;
 }
 
 static int heal(struct up *u, const struct run_sink *sink)
 {
 	struct ng_err err = {0};
-	if (!u->plan.heal)
+	/* Links without a record had elements, too. */
+	if (!u->plan.heal && !u->stray.links.n)
 		return 0;
 	u->all.net.look = false;
 	if (net_heal(&u->all.net, u->all.six, &err) == 0)
@@ -205,7 +212,7 @@ void up_done(struct up *u)
 	free(u->jail);
 	strv_done(&u->host);
 	strv_done(&u->warnings);
-	strv_done(&u->stale);
+	stray_done(&u->stray);
 	reconcile_done(&u->plan);
 	gather_done(&u->all);
 	*u = (struct up){0};

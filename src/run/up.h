@@ -5,6 +5,7 @@
 #include "run/gather.h"
 #include "run/reconcile.h"
 #include "run/run.h"
+#include "run/stray.h"
 
 /* Which jails it is about. */
 struct up_scope {
@@ -19,7 +20,8 @@ struct up {
 	struct gather all;
 	struct reconcile_jail *jail;
 	struct strv *elems, *ip; /* of each */
-	struct strv host, stale;
+	struct strv host;
+	struct stray stray;
 	struct reconcile plan;
 	bool pf;              /* pf.conf is to be loaded */
 	struct strv warnings; /* about it */

@@ -82,8 +82,7 @@ char *state_name(const char *jail)
 	return str_take(&b);
 }
 
-/* The reverse, for records that cannot be read: their file is all that tells the jail's name. */
-static char *plain_name(const char *file)
+char *state_plain_name(const char *file)
 {
 	struct str b = {0};
 	for (const char *p = file; *p; p++) {
@@ -274,7 +273,7 @@ int state_all(struct state *s, struct record **out, size_t *n, struct ng_err *er
 			continue;
 		if (rc < 0)
 			r = (struct record){
-			    .name = plain_name(e->d_name), .slot = SLOT_NONE, .dead = true};
+			    .name = state_plain_name(e->d_name), .slot = SLOT_NONE, .dead = true};
 		*out = mem_grow(*out, *n, sizeof(**out));
 		(*out)[(*n)++] = r;
 	}
@@ -404,7 +403,7 @@ static void sweep_claim(struct sweep *w, const char *folder, const char *number)
 	if (n <= 9)
 		return;
 	target[n] = '\0';
-	autofree char *name = plain_name(target + 9);
+	autofree char *name = state_plain_name(target + 9);
 	if (!is_stale(w, target + 9, name, &lock))
 		return;
 	if (w->jails) {
@@ -423,7 +422,7 @@ static void sweep_record(struct sweep *w, const char *folder, const char *file)
 {
 	char path[320];
 	struct ng_err busy = {0};
-	autofree char *name = plain_name(file + 1);
+	autofree char *name = state_plain_name(file + 1);
 	autoclose int lock = state_trylock(w->s, name, NULL, &busy);
 	if (lock < 0)
 		return;
@@ -460,6 +459,13 @@ static int sweep(struct sweep *w, struct ng_err *err)
 	if (rc == 0)
 		rc = sweep_folder(w, "slots", sweep_claim, err);
 	return rc == 0 ? sweep_folder(w, "jails", sweep_record, err) : rc;
+}
+
+bool state_is_stale(struct state *s, const char *jail)
+{
+	autofree char *file = state_name(jail);
+	autoclose int lock = -1;
+	return is_stale(&(struct sweep){.s = s}, file, jail, &lock);
 }
 
 int state_sweep(struct state *s, struct ng_err *err)

@@ -68,6 +68,7 @@ int record_parse(const char *text, size_t len, struct record *out, struct ng_err
 /* A jail's name as a file's (and its cgroup's): '/', '%', blanks, control characters and a leading
  * '.' as %XX. The caller frees. */
 char *state_name(const char *jail) MUST_CHECK;
+char *state_plain_name(const char *file) MUST_CHECK; /* and back */
 
 int state_write(struct state *s, const struct record *r, struct ng_err *err) MUST_CHECK;
 /* Removes the record, then the claims that are its own. */
@@ -90,6 +91,8 @@ void state_release(struct state *s, int jid, uint32_t slot); /* 0, SLOT_NONE: no
  * only tells whose it is, each name once. */
 int state_sweep(struct state *s, struct ng_err *err) MUST_CHECK;
 int state_stale(struct state *s, struct strv *jails, struct ng_err *err) MUST_CHECK;
+/* The same of anything else that bears a jail's name. */
+bool state_is_stale(struct state *s, const char *jail);
 
 /* The reason why a jail's last start or stop failed; NULL: forget it. What cannot be written is not
  * worth a second complaint. */

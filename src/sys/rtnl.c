@@ -93,6 +93,9 @@ void rtnl_add_bridge(struct nl_batch *b, const char *name)
 	size_t info = nl_nest(b, IFLA_LINKINFO);
 	nl_attr_str(b, IFLA_INFO_KIND, "bridge");
 	nl_nest_end(b, info);
+	link_message(b, RTM_SETLINK, 0, 0, 0);
+	nl_attr_str(b, IFLA_IFNAME, name);
+	nl_attr(b, IFLA_IFALIAS, RTNL_ALIAS, strlen(RTNL_ALIAS));
 }
 
 /* Two messages: in one the kernel would bring the link up, and make its address, first. */

@@ -8,7 +8,8 @@
 #include "base/ip.h"
 #include "sys/nl.h"
 
-#define RTNL_GROUP 28263 /* "ng": every host end of a jail's veth pair is in this link group */
+#define RTNL_ALIAS "newgate" /* of every bridge of ours */
+#define RTNL_GROUP 28263     /* "ng": every host end of a jail's veth pair is in this link group */
 
 struct rtnl_veth {
 	const char *name;  /* host end */

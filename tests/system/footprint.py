@@ -50,8 +50,9 @@ def network(vps, own):
         # A jail's pair goes a little after it.
         vps.wait_links_gone(rf"ng(?!({'|'.join(name[2:] for name in own)})$)\d")
         return network(vps, own)
-    # What changes by itself: handles, and who has many connections.
-    ruleset = [thing for thing in found[0]["nftables"] if thing.get("set", {}).get("name") != "crowd"]
+    # What changes by itself: handles, and who has how many connections.
+    ruleset = [thing for thing in found[0]["nftables"]
+               if thing.get("set", {}).get("name") not in ("crowd", "tracked")]
     for thing in ruleset:
         for value in thing.values():
             value.pop("handle", None)

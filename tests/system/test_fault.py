@@ -77,7 +77,7 @@ class Walk:
 
 
 START = "starts web; opens tcp 80, tcp 443 -> 8443"
-LEFT = ["clears up after web, a command for which was killed",
+LEFT = ["clears up what is left of web: there is no record of it",
         "clears up after web, whose start was interrupted", "clears up after web, which ended"]
 
 

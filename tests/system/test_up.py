@@ -4,6 +4,7 @@ import contextlib
 import json
 import os
 import signal
+from pathlib import Path
 
 import pytest
 
@@ -294,6 +295,8 @@ def test_after_a_reboot(two):
     two.run("rm", "-rf", two.path("/run/newgate"))
     two.run("nft", "delete", "table", "inet", "newgate")
     two.run("ip", "link", "delete", "lo100")
+    for path in filter(Path.is_dir, two.cgroup().iterdir()):
+        path.rmdir()
     assert plan(two) == ["starts db", "starts web; opens tcp 80"]
     up(two)
     assert plan(two) == []

@@ -133,13 +133,18 @@ class Vps:
             "forwarding": Path("/proc/sys/net/ipv4/ip_forward").read_text(),
         }
 
-    def close(self):
-        """Ends the VPS, then looks whether anything is left."""
+    def close_sockets(self):
+        """Those that were made inside of jails keep their networks."""
         for s in self._sockets:
             # At once: a connection that says goodbye would keep its namespace for minutes.
             with contextlib.suppress(OSError):
                 s.setsockopt(socket.SOL_SOCKET, socket.SO_LINGER, struct.pack("ii", 1, 0))
             s.close()
+        self._sockets.clear()
+
+    def close(self):
+        """Ends the VPS, then looks whether anything is left."""
+        self.close_sockets()
         try:
             left = self.leftovers() if self.holder.poll() is None else ["the VPS ended by itself"]
         finally:
