@@ -9,6 +9,8 @@ import textwrap
 
 import pytest
 
+from terminal import Terminal
+
 OUT = {4: "198.51.100.7", 6: "2001:db8:51::7"}  # somebody on the internet
 NEAR = {4: "203.0.113.1", 6: "2001:db8::1"}  # the VPS's router
 VPS = {4: "203.0.113.10", 6: "2001:db8::10"}
@@ -73,19 +75,54 @@ def loaded(vps):
     return vps.run("nft", "-a", "list", "table", "inet", "newgate").stdout.splitlines()[0]
 
 
-def test_walk_through(vps):
-    vps.write("/etc/pf.conf", """
-intf = "eth0"
+# The article's files, as a FreeBSD user has them; em0 is eth0 here.
+ARTICLE = {"rc.conf": """
+cloned_interfaces="lo100"
+ifconfig_lo100_alias0="inet 10.100.0.1 netmask 255.255.255.0"
+jail_enable="YES"
+pf_enable="YES"
+""", "pf.conf": """
+intf = "eth0"                     # the VPS's outside interface
 net_jail = "10.100.0.0/24"
 set skip on { lo0 lo100 }
 nat pass on $intf from $net_jail to any -> ($intf)
-""")
-    vps.configure('nattest { interface = "lo100"; ip4.addr = "10.100.0.2"; allow.raw_sockets; }',
-                  rc=RC)
-    nattest = vps.start("nattest")
-    server = vps.listen("internet", "tcp", OUT[4], 80)
-    assert vps.seen(nattest, "tcp", OUT[4], 80, server) == VPS[4]
-    assert vps.ping(nattest, NEAR[4]) == 0
+""", "jail.conf": """
+exec.start = "/bin/sh /etc/rc";
+exec.stop  = "/bin/sh /etc/rc.shutdown";
+exec.clean;
+mount.devfs;
+path = "/var/jails/$name";
+nattest {
+    host.hostname = "nattest.example.org";
+    interface = "lo100";
+    ip4.addr = "10.100.0.2";
+    allow.raw_sockets;
+}
+"""}
+
+
+def test_walk_through(vps):
+    for name, text in ARTICLE.items():
+        vps.write(f"/etc/{name}", text)
+    vps.run("newgate", "template", "create", "_base", "--from", "busybox")
+    vps.run("newgate", "clone", "_base", "nattest")
+    vps.run("jail", "-c", "nattest")
+    server = vps.listen("internet", "tcp", NEAR[4], 80)
+    with Terminal(vps, "jexec", "nattest", "/bin/sh") as at:
+        at.expect("# ")
+        at.line("ping 203.0.113.1")
+        at.expect("64 bytes from 203.0.113.1")
+        at.type("\x03")
+        at.expect(" 0% packet loss")
+        at.line("wget -O- http://203.0.113.1/")
+        conn = vps.accept(server)
+        assert conn.getpeername()[0] == VPS[4]
+        assert conn.recv(1024).startswith(b"GET / HTTP/1.1\r\n")
+        conn.sendall(b"HTTP/1.0 200 OK\r\n\r\nwelcome\n")
+        conn.close()
+        at.expect("welcome")
+        at.line("exit")
+    vps.run("jail", "-r", "nattest")
 
 
 # --- the host's own traffic ---
