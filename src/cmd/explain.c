@@ -6,6 +6,7 @@
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
+#include "cmd/explain_pf.h"
 #include "cmd/output.h"
 #include "explain/listen.h"
 #include "explain/view.h"
@@ -19,6 +20,7 @@ struct asked {
 	struct gather all;
 	struct explain_world world;
 	struct foreign foreign;
+	struct explain_rules *rules; /* of pf.conf, where that is the firewall; or NULL */
 	struct explain_question q;
 	bool json, several; /* pairs of ends */
 	struct output *out; /* of the table, or JSON */
@@ -32,6 +34,7 @@ struct ends {
 /* All that is told of one answer. */
 struct told {
 	const struct explain_answer *a;
+	const struct explain_pf *pf; /* where pf.conf is the firewall; or NULL */
 	struct ports ports;
 	struct str reason, foreign, fix;
 	struct strv changes, notes;
@@ -140,6 +143,10 @@ static int look(struct asked *k)
 		return 1;
 	}
 	explain_view(&k->world, &k->all);
+	int status;
+	k->rules = explain_rules_read(&k->all, &k->conf.rc, &status);
+	if (status)
+		return 1;
 	if (foreign_read(&k->foreign, &err) < 0)
 		warn_msg("the other firewalls of this host: %s", err.text);
 	return 0;
@@ -230,11 +237,31 @@ static void note_family(struct asked *k, struct told *t)
 		  other.pass ? "let through" : "blocked", reason.s);
 }
 
-static void tell(struct asked *k, const struct explain_answer *a, const struct ports *ports,
-		 struct told *t)
+static bool by_newgate(const struct explain_pf *p)
 {
-	*t = (struct told){.a = a, .ports = *ports};
-	explain_reason(&t->reason, &k->world, &k->q, a);
+	const struct explain_hop *last = explain_pf_last(p);
+	return last && explain_pf_newgate(last);
+}
+
+/* Who decides: jail.conf and the built-in policy, or pf.conf; there the one where the other asks it. */
+static void tell_reason(struct asked *k, struct told *t)
+{
+	const struct explain_pf *p = t->pf;
+	if (p && p->reached)
+		explain_rules_reason(k->rules, p, &t->reason);
+	if (p && p->reached && !by_newgate(p))
+		return;
+	if (t->reason.len)
+		str_add(&t->reason, ", which says: ");
+	explain_reason(&t->reason, &k->world, &k->q, t->a);
+}
+
+/* pf: NULL, or what pf.conf says. */
+static void tell(struct asked *k, const struct explain_answer *a, const struct explain_pf *pf,
+		 const struct ports *ports, struct told *t)
+{
+	*t = (struct told){.a = a, .pf = pf, .ports = *ports};
+	tell_reason(k, t);
 	if (ports->first != ports->last)
 		return;
 	for (size_t i = 0; i < a->nchanges; i++) {
@@ -248,7 +275,8 @@ static void tell(struct asked *k, const struct explain_answer *a, const struct p
 		note_jail(k, a->at_jail, &t->notes);
 	note_listener(k, t);
 	note_foreign(k, t);
-	note_family(k, t);
+	if (!pf)
+		note_family(k, t);
 }
 
 /* ---- printing ---- */
@@ -288,6 +316,8 @@ static void print_row(struct output *o, const struct asked *k, const struct told
 	output_str(o, "others", "", others[t->others]);
 	output_str(o, "others_rule", "", t->foreign.s);
 	output_str(o, "others_fix", "", t->fix.s);
+	if (t->pf)
+		explain_rules_row(k->rules, t->pf, o);
 	output_list(o, "changes", "", (const char *const *)t->changes.v, t->changes.n);
 	output_list(o, "notes", "", (const char *const *)t->notes.v, t->notes.n);
 }
@@ -330,6 +360,16 @@ static void print_others(const struct told *t)
 		printf("    %s\n", lines.v[i]);
 }
 
+static void print_changes(const struct told *t)
+{
+	for (size_t i = 0; i < t->changes.n; i++)
+		printf("  %s %s\n",
+		       i            ? "    and"
+		       : t->a->pass ? "to block it:"
+				    : "to let it pass:",
+		       t->changes.v[i]);
+}
+
 static void print_answer(const struct asked *k, const struct told *t)
 {
 	struct str from autodone(str_done) = {0}, to autodone(str_done) = {0};
@@ -338,28 +378,47 @@ static void print_answer(const struct asked *k, const struct told *t)
 	explain_end_text(&to, &k->world, &k->q.to);
 	printf("%s: %s to %s %s %u\n", a->pass ? "pass" : "block", from.s, to.s, protos[k->q.proto],
 	       k->q.port);
-	printf("  %s %s\n", a->value && a->pass ? "by" : "since", t->reason.s);
-	if (a->pass)
+	if (t->pf && t->pf->reached)
+		explain_rules_print(k->rules, t->pf);
+	else
+		printf("  %s %s\n", a->value && a->pass ? "by" : "since", t->reason.s);
+	if (a->pass && !t->pf)
 		print_way(k, a);
 	for (size_t i = 0; i < t->notes.n; i++)
 		printf("  %s\n", t->notes.v[i]);
 	print_listener(t);
 	print_others(t);
-	for (size_t i = 0; i < t->changes.n; i++)
-		printf("  %s %s\n",
-		       i         ? "    and"
-		       : a->pass ? "to block it:"
-				 : "to let it pass:",
-		       t->changes.v[i]);
+	print_changes(t);
+}
+
+/* As pf.conf has it, where that is the firewall; else by jail.conf alone. */
+static const struct explain_pf *ask(struct asked *k, struct explain_answer *a, struct explain_pf *p)
+{
+	if (!k->rules) {
+		explain(&k->world, &k->q, a);
+		return NULL;
+	}
+	explain_rules_ask(k->rules, &k->world, &k->q, p);
+	*a = p->a;
+	a->pass = p->pass;
+	/* jail.conf's own part is changed there. */
+	if (!p->reached || by_newgate(p)) {
+		struct explain_answer own;
+		explain(&k->world, &k->q, &own);
+		a->nchanges = own.nchanges;
+		memcpy(a->change, own.change, sizeof(own.change));
+	}
+	return p;
 }
 
 /* One pair of ends and one port, in full. */
 static int answer_one(struct asked *k)
 {
 	struct explain_answer a;
+	struct explain_pf p;
 	struct told t autodone(told_done) = {0};
-	explain(&k->world, &k->q, &a);
-	tell(k, &a, &(struct ports){k->q.port, k->q.port}, &t);
+	const struct explain_pf *pf = ask(k, &a, &p);
+	tell(k, &a, pf, &(struct ports){k->q.port, k->q.port}, &t);
 	if (k->json)
 		print_row(k->out, k, &t);
 	else
@@ -393,9 +452,12 @@ static void print_line(struct asked *k, const struct told *t)
 static bool answer_span(struct asked *k, const struct explain_span *v)
 {
 	struct told t autodone(told_done) = {0};
+	struct explain_pf p;
 	k->q.proto = v->proto;
 	k->q.port = v->ports.first;
-	tell(k, &v->answer, &v->ports, &t);
+	if (k->rules)
+		explain_rules_ask(k->rules, &k->world, &k->q, &p);
+	tell(k, &v->answer, k->rules ? &p : NULL, &v->ports, &t);
 	if (k->json)
 		print_row(k->out, k, &t);
 	else
@@ -408,10 +470,13 @@ static int answer_lines(struct asked *k)
 {
 	struct explain_span one = {.proto = k->q.proto, .ports = {k->q.port, k->q.port}};
 	autofree struct explain_span *v = NULL;
+	struct explain_pf p;
 	size_t n = 1;
 	bool any = false;
 	if (k->q.port)
-		explain_walk(&k->world, &k->q, &one.answer);
+		(void)ask(k, &one.answer, &p);
+	else if (k->rules)
+		v = explain_rules_ports(k->rules, &k->world, &k->q, &n);
 	else
 		v = explain_ports(&k->world, &k->q, &n);
 	for (size_t i = 0; i < n; i++)
@@ -446,6 +511,7 @@ static int answer(struct asked *k, const char *from, const char *to)
 
 static void asked_done(struct asked *k)
 {
+	explain_rules_free(k->rules);
 	foreign_done(&k->foreign);
 	explain_world_done(&k->world);
 	gather_done(&k->all);

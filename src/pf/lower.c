@@ -321,6 +321,15 @@ static void add_judge(struct lowering *w, const struct stage *st, const char *ju
 	add_end(w, judge, st->dir, go(rules ? LD_GOTO : LD_ACCEPT, rules));
 }
 
+/* What is translated keeps a state, also where no rule of the filter is about it. */
+static bool translates(const struct pf *pf)
+{
+	for (size_t i = 0; i < pf->nrulesets; i++)
+		if (pf->ruleset[i].nat.n || pf->ruleset[i].binat.n || pf->ruleset[i].rdr.n)
+			return true;
+	return false;
+}
+
 /* Nothing of it is made where no rule is. */
 static void lower_stage(struct lowering *w, const struct stage *st)
 {
@@ -337,9 +346,12 @@ static void lower_stage(struct lowering *w, const struct stage *st)
 	far.far = true;
 	far.prefix = far_rules;
 	bool any = st->rules(&near, rules), any_far = st->rules(&far, far_rules);
-	if (!any && !any_far)
+	bool keeps = st->filter && !st->returns && translates(w->pf);
+	if (!any && keeps)
+		rules = passing(&near, false);
+	if (!any && !any_far && !keeps)
 		return;
-	add_judge(w, st, judge, any ? rules : NULL, any_far ? far_rules : NULL);
+	add_judge(w, st, judge, any || keeps ? rules : NULL, any_far ? far_rules : NULL);
 	for (size_t i = 0; i < ARRAY_SIZE(st->base) && st->base[i]; i++) {
 		lowering_chain(w, st->base[i], st->hook[i]);
 		skip_ifaces(&near, st->base[i]);
