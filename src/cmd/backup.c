@@ -11,18 +11,17 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/conffiles.h"
 #include "cmd/exporting.h"
 #include "cmd/runs.h"
 #include "cmd/temporary.h"
 #include "conf/files.h"
-#include "conf/rcconf.h"
 #include "store/copy.h"
 #include "sys/path.h"
 
 /* DIR/id: tells this folder's snapshots from those of another that the same jails go to. */
 #define ID_FILE "id"
 #define ID_LEN 8
-#define LEASES "/var/lib/newgate/leases"
 
 enum { OPT_WHOLE = 1, OPT_LIVE };
 
@@ -180,53 +179,12 @@ static bool keep_file(struct run *r, const char *path)
 	return true;
 }
 
-/* Below -R; what lies elsewhere (standard input, say) is not a file of the configuration. */
-static void want_file(struct strv *paths, const char *file)
-{
-	size_t n = strlen(cmd_root);
-
-	if (strncmp(file, cmd_root, n) == 0 && file[n] == '/' && !strv_has(paths, file + n))
-		strv_add(paths, file + n);
-}
-
-/* The files that jails' blocks were read from, whatever includes them, and fstab(5) files. */
-static void want_conf_files(struct run *r, struct strv *paths)
-{
-	const struct conf *c = &r->s.conf;
-	size_t n, m;
-	autofree const char **names = conf_names(c, &n);
-
-	for (size_t i = 0; i < c->nrecords; i++) {
-		want_file(paths, c->record[i].pos.file);
-		for (size_t k = 0; k < c->record[i].nparams; k++)
-			want_file(paths, c->record[i].param[k].pos.file);
-	}
-	for (size_t i = 0; i < n; i++) {
-		autodone(conf_jail_done) struct conf_jail j = {0};
-		if (storage_find(&r->s, names[i], &j) < 0)
-			continue;
-		const struct conf_value *fstab = conf_list(&j, P_MOUNT_FSTAB, &m);
-		for (size_t k = 0; k < m; k++)
-			if (fstab[k].text[0] == '/' && !strv_has(paths, fstab[k].text))
-				strv_add(paths, fstab[k].text);
-	}
-}
-
 static bool keep_configuration(struct run *r)
 {
 	autodone(strv_done) struct strv paths = {0};
-	autodone(rcconf_done) struct rcconf rc = {0};
-	autodone(diags_done) struct diags d = {0};
-	autofree char *rc_conf = files_path(cmd_root, "/etc/rc.conf");
 	bool all = true;
 
-	strv_add(&paths, "/etc/jail.conf");
-	strv_add(&paths, "/etc/rc.conf");
-	strv_add(&paths, LEASES);
-	want_conf_files(r, &paths);
-	const char *pf = rcconf_read(&rc, rc_conf, &d) == 0 ? rc.pf_rules : NULL;
-	if (!strv_has(&paths, pf ? pf : "/etc/pf.conf"))
-		strv_add(&paths, pf ? pf : "/etc/pf.conf");
+	conffiles_list(&r->s.conf, &paths);
 	for (size_t i = 0; i < paths.n; i++)
 		all &= keep_file(r, paths.v[i]);
 	return all;

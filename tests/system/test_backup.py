@@ -29,7 +29,9 @@ FILES = {
     "/etc/jails/more.conf": "mail { ip4.addr = auto; interface = lo100; }\n",
     "/etc/jail.conf.d/dns.conf": "dns { path = /srv/dns; persist; }\n",
     "/etc/rc.conf": 'jail_enable="YES"\npf_enable="YES"\npf_rules="/etc/pf.mine"\n',
-    "/etc/pf.mine": "pass all\n",
+    "/etc/pf.mine": 'table <bad> persist file "/etc/pf.bad"\ninclude "/etc/pf.d/more.conf"\npass all\n',
+    "/etc/pf.bad": "192.0.2.1\n",
+    "/etc/pf.d/more.conf": "block in from <bad>\n",
     "/etc/fstab.web": "/data /srv/web/data nullfs rw 0 0\n",
     "/var/lib/newgate/leases": "net lo100 10.100.0.1/24\njail lo100 10.100.0.7/24 mail\n",
 }
@@ -66,7 +68,7 @@ def runs(folder):
 def test_an_empty_host_becomes_what_was_there(busy):
     folder = busy.root / "backup"
     out = busy.newgate("backup", str(folder))
-    assert "4 jails, 7 files of the configuration" in out and "web: whole" in out
+    assert "4 jails, 9 files of the configuration" in out and "web: whole" in out
     assert folder.stat().st_mode & 0o777 == 0o700
     there = other(busy)
     there.path("/etc").rmdir()
