@@ -180,7 +180,9 @@ static void drop_records(struct conf *c, const char *file, unsigned from, unsign
 		const struct pos *p = &c->record[i].pos;
 		bool between =
 		    !c->record[i].global && str_eq(p->file, file) && p->line > from && p->line < to;
-		if (!between)
+		if (between)
+			free(c->record[i].param);
+		else
 			c->record[kept++] = c->record[i];
 	}
 	c->nrecords = kept;
