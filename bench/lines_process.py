@@ -25,7 +25,6 @@ def cloning(m, report, rounds):
     clone, destroy = map(float, run(m.tools / "clones", root, "bench", 4 * rounds).split())
     report.bound("clone by overlay, in process", clone, 1, "ms")
     report.value("destroying it", destroy, "ms")
-    report.skipped("clone by snapshot", "newgate does not clone by snapshots of btrfs or ZFS yet")
 
 
 def configuration(m, report, rounds):

@@ -355,8 +355,8 @@ static bool finish(struct run *r)
 	int rc = file_create(path.s, text.s, text.len, 0600);
 	if (rc == 0 && syncfs(r->at) < 0)
 		rc = -errno;
-	if (rc == 0 && renameat2(r->dir, r->hidden, r->dir, r->name, RENAME_NOREPLACE) < 0)
-		rc = -errno;
+	if (rc == 0)
+		rc = path_rename_new(r->dir, r->hidden, r->dir, r->name);
 	if (rc == 0 && fsync(r->dir) < 0)
 		rc = -errno;
 	return rc == 0 || told_sys(r, r->name, rc);

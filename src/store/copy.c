@@ -8,6 +8,7 @@
 #include <sys/xattr.h>
 #include "base/mem.h"
 #include "base/str.h"
+#include "sys/disk.h"
 #include "store/links.h"
 #include "store/store.h"
 
@@ -17,6 +18,7 @@
 
 struct copy {
 	unsigned flags;
+	bool unshared;        /* its file system cannot share blocks with that of src */
 	int root;             /* of the copy */
 	uint64_t mount;       /* the mount that src is on */
 	struct statx skip[2]; /* directories that are left empty: dst, and the caller's */
@@ -214,10 +216,24 @@ static int copy_range(struct copy *c, int in, int out, off_t at, off_t end)
 	return 0;
 }
 
+/* All of it at once, holes included: 1, 0 where the file systems cannot, which then holds for the
+ * rest of the tree too. */
+static int share_data(struct copy *c, int in, int out)
+{
+	if (c->unshared || c->flags & COPY_APART)
+		return 0;
+	int rc = disk_share(in, out);
+	c->unshared = rc == -EOPNOTSUPP || rc == -EXDEV || rc == -ENOTTY;
+	return rc == 0 ? 1 : rc == -EINVAL || c->unshared ? 0 : rc;
+}
+
 static int copy_data(struct copy *c, int in, int out, off_t size)
 {
 	off_t at = 0;
+	int shared = size > 0 ? share_data(c, in, out) : 0;
 
+	if (shared != 0)
+		return shared < 0 ? shared : 0;
 	while (at < size) {
 		off_t data = lseek(in, at, SEEK_DATA);
 		if (data < 0 && errno == ENXIO)

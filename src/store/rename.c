@@ -34,14 +34,15 @@ static int move_tree(const char *from, const char *to, struct ng_err *err)
 	rc = file_mkdirs(parent, 0700);
 	if (rc < 0)
 		return err_sys(err, rc, "making %s", parent);
-	if (renameat2(AT_FDCWD, from, AT_FDCWD, to, RENAME_NOREPLACE) == 0)
+	rc = path_rename_new(AT_FDCWD, from, AT_FDCWD, to);
+	if (rc == 0)
 		return 0;
-	if (errno == EXDEV)
+	if (rc == -EXDEV)
 		return err_set(err, EXDEV,
 			       "%s would be on another file system than %s: write the path of the "
 			       "jail out in jail.conf, or move the tree yourself",
 			       to, from);
-	return err_sys(err, errno, "renaming %s to %s", from, to);
+	return err_sys(err, rc, "renaming %s to %s", from, to);
 }
 
 /* As what keeps the jail's tree does it; one that is not of the store's is renamed. */
@@ -73,10 +74,11 @@ static int move_entry(const struct store *s, const char *from, const char *to, c
 		return 0;
 	if (kind < 0)
 		return err_sys(err, kind, "%s/jails", s->dir);
-	if (renameat2(kind, from, kind, to, RENAME_NOREPLACE) < 0 && errno != ENOENT)
-		return err_sys(err, errno, "renaming %s/jails/%s to %s", s->dir, from, to);
+	int rc = path_rename_new(kind, from, kind, to);
+	if (rc < 0 && rc != -ENOENT)
+		return err_sys(err, rc, "renaming %s/jails/%s to %s", s->dir, from, to);
 	autoclose int dir = store_open_entry(s, STORE_JAILS, to);
-	int rc = dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), &e);
+	rc = dir < 0 ? dir : entry_read(dir, store_kind_file(STORE_JAILS), &e);
 	if (rc == -ENOENT)
 		return 0;
 	if (rc < 0)

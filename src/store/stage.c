@@ -167,8 +167,9 @@ int stage_commit(struct stage *st)
 
 	if (asprintf(&to, "../%s", st->name) < 0)
 		return -ENOMEM;
-	if (renameat2(st->partial, st->name, st->partial, to, RENAME_NOREPLACE) < 0)
-		return -errno;
+	int rc = path_rename_new(st->partial, st->name, st->partial, to);
+	if (rc < 0)
+		return rc;
 	st->committed = true;
 	return 0;
 }

@@ -68,6 +68,11 @@ int disk_shared(int fd, uint64_t *bytes)
 	return 0;
 }
 
+int disk_share(int from, int to)
+{
+	return ioctl(to, FICLONE, from) < 0 ? -errno : 0;
+}
+
 int disk_limit_subvolume(int fd, uint64_t bytes)
 {
 	/* qgroupid 0: that of the subvolume which fd is in. */

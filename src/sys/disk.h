@@ -14,6 +14,10 @@ bool disk_shares(int fd);
 /* Bytes of an open file that other files have too. 0 or -errno. */
 int disk_shared(int fd, uint64_t *bytes) MUST_CHECK;
 
+/* Makes the empty file `to` one that shares all blocks of `from`. -EOPNOTSUPP, -EXDEV, -EINVAL,
+ * -ENOTTY: it cannot be. */
+int disk_share(int from, int to) MUST_CHECK;
+
 /* btrfs: bounds what a subvolume refers to, by its own quota group; 0: no bound. -ENOTCONN: quotas
  * are off there. */
 int disk_limit_subvolume(int fd, uint64_t bytes) MUST_CHECK;

@@ -218,3 +218,17 @@ int path_mounted_below(const char *path, char **first)
 	int r = read_mountinfo(&text, &len);
 	return r < 0 ? r : path_find_mount(text, len, real, first);
 }
+
+int path_rename_new(int fromdir, const char *from, int todir, const char *to)
+{
+	struct stat st;
+	if (renameat2(fromdir, from, todir, to, RENAME_NOREPLACE) == 0)
+		return 0;
+	if (errno != EINVAL)
+		return -errno;
+	if (fstatat(todir, to, &st, AT_SYMLINK_NOFOLLOW) == 0)
+		return -EEXIST;
+	if (errno != ENOENT)
+		return -errno;
+	return renameat(fromdir, from, todir, to) < 0 ? -errno : 0;
+}

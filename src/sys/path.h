@@ -22,6 +22,9 @@ int path_open_dirs(int root, const char *path, mode_t mode) MUST_CHECK;
 /* Writes a file anew: a temporary beside it, renamed over it (over the link, where the last part is
  * one). Its mode is `mode`, whatever the umask. Not synced to disk. */
 int path_replace(int root, const char *path, const void *data, size_t len, mode_t mode) MUST_CHECK;
+/* rename(2) to what is not there yet: -EEXIST. Some file systems (ZFS before OpenZFS 2.2, FUSE)
+ * cannot do both in one step; there the caller's locks must keep others away. */
+int path_rename_new(int fromdir, const char *from, int todir, const char *to) MUST_CHECK;
 /* Removes everything below and including dirfd/name, however deep; `name` is a single component.
  * -EXDEV before anything is removed where something is mounted at or below it; never crosses a
  * mount point, never follows a link. -ENOENT: it is not there. */

@@ -55,10 +55,11 @@ class Disk:
             zpool list
             umount /etc/hosts""")
         vps.run("zpool", "create", "-m", "none", "tank", self.image)
+        vps.run("zfs", "create", "-o", f"mountpoint={self.var}", "tank/var")
 
     def close(self):
         if self.fs == "zfs":
-            self.vps.run("zpool", "destroy", "tank", status=None)
+            self.vps.run("umount", "-R", self.var)
             pid = self.vps.run("cat", "/run/zfs/pid").stdout.strip()
             self.vps.run("kill", "-9", pid)
             assert self.vps.ends(pid)
