@@ -149,7 +149,7 @@ def on_zfs(m, report, rounds, tree):
         others = {"zfs clone": ([], ["zfs", "clone", "tank/from@now", "tank/copy"],
                                 [["sh", "-c", "until zfs destroy tank/copy 2>/dev/null; do :; done"]]),
                   "cp -a": copying(PLACE / "from")}
-        contest(m, report, rounds, tree, "zfs:tank/newgate", others, {"zfs clone": 5, "cp -a": 0.1})
+        contest(m, report, rounds, tree, "zfs:tank/newgate", others, {"zfs clone": 5, "cp -a": 0.3})
 
 
 def clones(m, report, rounds):
