@@ -10,7 +10,7 @@
 struct alt {
 	int af; /* 0: either */
 	size_t n;
-	struct lower_match m[20];
+	struct lower_match m[24];
 };
 struct alts {
 	struct alt *v;

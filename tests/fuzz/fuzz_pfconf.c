@@ -1,11 +1,12 @@
-/* pf.conf: whatever is accepted prints as a text that is accepted too and means the same. */
+/* pf.conf: whatever is accepted prints as a text that is accepted too and means the same; and it
+ * becomes operations for nftables. */
 #include <errno.h>
 #include <string.h>
 
 #include "base/mem.h"
 #include "base/str.h"
 #include "fuzz.h"
-#include "pf/pf.h"
+#include "pf/nft.h"
 #include "pfhost.h"
 
 #define AGAIN_MAX 20
@@ -112,6 +113,30 @@ static void means_the_same(const struct pf *pf, const struct pf_reader *r,
 	pf_done(&again);
 }
 
+/* Every jump leads to a chain that is made, and text comes of all of it. */
+static void lowers(const struct pf *pf, const struct pf_host *host)
+{
+	struct lower l = {0};
+	autodone(diags_done) struct diags d = {0};
+	autodone(str_done) struct str nft = {0}, ops = {0};
+
+	pf_lower(&l, pf, host, &d);
+	for (size_t i = 0; i < l.n; i++) {
+		const struct lower_op *o = &l.op[i];
+		if (o->kind != LOWER_RULE)
+			continue;
+		FUZZ_CHECK(o->chain < l.n && l.op[o->chain].kind == LOWER_CHAIN);
+		FUZZ_CHECK(str_eq(l.op[o->chain].name, o->name));
+		FUZZ_CHECK(o->nmany || o->nsteps);
+		FUZZ_CHECK(!o->id || lower_id(pf, o->id));
+		for (size_t k = 0; k < o->nmany; k++)
+			FUZZ_CHECK(!o->many[k].id || lower_id(pf, o->many[k].id));
+	}
+	pf_nft(&nft, &l, true);
+	lower_print(&ops, &l);
+	lower_done(&l);
+}
+
 int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 {
 	struct input in = {(const char *)data, size, 0};
@@ -126,6 +151,7 @@ int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
 		check_all(&pf);
 		print_all(&pf, &out);
 		means_the_same(&pf, &r, &out);
+		lowers(&pf, r.host);
 	}
 	pf_done(&pf);
 	return 0;
