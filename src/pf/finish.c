@@ -158,4 +158,5 @@ void pf_finish(struct pf *pf, const struct pf_reader *r UNUSED, struct diags *d)
 		qsort(pf->table, pf->ntables, sizeof(*pf->table), by_name);
 	if (pf->nrulesets)
 		qsort(pf->ruleset, pf->nrulesets, sizeof(*pf->ruleset), by_path);
+	pf_check_nesting(pf, d);
 }

@@ -122,6 +122,11 @@ bool lowering_once(struct lowering *w, const char *name)
 	return true;
 }
 
+bool lowering_has(const struct lowering *w, const char *chain)
+{
+	return names_get(w->chains, chain) != 0;
+}
+
 bool lowering_chain(struct lowering *w, const char *name, const char *hook)
 {
 	if (names_get(w->chains, name))

@@ -175,11 +175,13 @@ static const char *part_chain(const struct place *p, const struct pf_ruleset *rs
 	    lowering_text(p->w, "%s_%c%zu", p->prefix, quick ? 'q' : 'l', p->ruleset);
 	struct items v autodone(items_done) = {0};
 
+	if (lowering_has(p->w, name) || !lowering_once(p->w, name))
+		return lowering_has(p->w, name) ? name : NULL;
 	collect(p, rs, quick, &v);
 	if (!v.n)
 		return NULL;
-	if (lowering_chain(p->w, name, NULL))
-		emit_items(p->w, name, p->dir, &v);
+	lowering_chain(p->w, name, NULL);
+	emit_items(p->w, name, p->dir, &v);
 	return name;
 }
 
@@ -310,8 +312,10 @@ static const char *ordered_chain(const struct place *p, const struct pf_ruleset 
 	ordered(p, rs, &v);
 	if (!v.n)
 		return NULL;
-	if (lowering_chain(p->w, name, NULL))
-		emit_items(p->w, name, p->dir, &v);
+	/* What is noted is told apart by where: an anchor in two places is two chains. */
+	while (!lowering_chain(p->w, name, NULL))
+		name = lowering_text(p->w, "%s_%zu", name, p->w->ndecisions);
+	emit_items(p->w, name, p->dir, &v);
 	return name;
 }
 

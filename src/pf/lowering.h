@@ -69,6 +69,7 @@ void lowering_rule(struct lowering *w, const char *chain, enum pf_dir dir,
 		   const struct lower_match *m, size_t nm, const struct lower_step *s, size_t ns);
 /* True the first time that it is asked about this name. */
 bool lowering_once(struct lowering *w, const char *name);
+bool lowering_has(const struct lowering *w, const char *chain);
 /* A chain of this name, made once. False: it was there. */
 bool lowering_chain(struct lowering *w, const char *name, const char *hook);
 /* The chain that does this, made where there is none yet. `text` tells these steps from others. */

@@ -199,6 +199,8 @@ bool check_rule(struct parser *p, const struct written *w, const struct pf_rule 
 bool expand_written(struct parser *p, struct written *w);
 /* pf.c: the ruleset of that path, made if it is missing. Pointers into pf->ruleset end here. */
 struct pf_ruleset *pf_ruleset_at(struct pf *pf, const char *path);
+/* nesting.c: anchors that contain themselves, or are too deep. */
+void pf_check_nesting(const struct pf *pf, struct diags *d);
 struct pf_rules *pf_rules_of(struct pf_ruleset *rs, enum where where);
 void *pf_grow(struct arena *a, void *v, size_t n, size_t size); /* as mem_grow, in the arena */
 
