@@ -202,6 +202,64 @@ static void apply(struct renamed_file *f)
 	f->text = str_take(&text);
 }
 
+/* ---- does it mean the same but for the name? ---- */
+
+static bool same_string(const struct conf_string *a, const struct conf_string *b)
+{
+	bool same = a->nparts == b->nparts;
+
+	for (size_t i = 0; same && i < a->nparts; i++)
+		same = a->part[i].variable == b->part[i].variable &&
+		       str_eq(a->part[i].text, b->part[i].text);
+	return same;
+}
+
+static bool same_param(const struct renaming *r, const struct conf_param *a,
+		       const struct conf_param *b)
+{
+	if (!str_eq(a->name, b->name) || a->append != b->append || a->nvalues != b->nvalues)
+		return false;
+	bool named = a->id == P_DEPEND || a->id == P_ALLOW_CONNECT;
+	for (size_t i = 0; i < a->nvalues; i++)
+		if (!same_string(&a->value[i], &b->value[i]) &&
+		    !(named && names(&a->value[i], r->from) && names(&b->value[i], r->to)))
+			return false;
+	return true;
+}
+
+static bool same_record(const struct renaming *r, const struct conf_record *a,
+			const struct conf_record *b)
+{
+	bool same =
+	    str_eq(b->name, str_eq(a->name, r->from) ? r->to : a->name) && a->nparams == b->nparams;
+
+	for (size_t i = 0; same && i < a->nparams; i++)
+		same = same_param(r, &a->param[i], &b->param[i]);
+	return same;
+}
+
+/* Of a file that is complete in itself; one that is a part of a block in another is not. */
+static int check_meaning(const struct renaming *r, const struct conf *all,
+			 const struct renamed_file *f, struct ng_err *err)
+{
+	autodone(conf_done) struct conf was = {.root = all->root}, now = {.root = all->root};
+	autodone(diags_done) struct diags before = {0}, after = {0};
+	autofree char *folder = mem_strndup(f->path, (size_t)(strrchr(f->path, '/') - f->path));
+
+	conf_read_text(&was, f->path, folder, f->was, f->len, &before);
+	if (before.errors)
+		return 0;
+	conf_read_text(&now, f->path, folder, f->text, strlen(f->text), &after);
+	bool same = !after.errors && was.nrecords == now.nrecords;
+	for (size_t i = 0; same && i < was.nrecords; i++)
+		same = same_record(r, &was.record[i], &now.record[i]);
+	return same ? 0
+		    : err_set(err, EINVAL,
+			      "%s would mean something else with the new name in it: rename it by "
+			      "hand",
+			      f->path);
+}
+
 int renaming_plan(struct renaming *r, const struct conf *c, const char *rc_conf, const char *from,
 		  const char *to, struct ng_err *err)
 {
@@ -219,9 +277,12 @@ int renaming_plan(struct renaming *r, const struct conf *c, const char *rc_conf,
 	if (rc < 0)
 		return rc;
 	edit_marks(r);
-	for (size_t i = 0; i < r->n; i++)
+	for (size_t i = 0; i < r->n && rc == 0; i++) {
 		apply(&r->file[i]);
-	return 0;
+		if (!str_eq(r->file[i].path, rc_conf))
+			rc = check_meaning(r, c, &r->file[i], err);
+	}
+	return rc;
 }
 
 static int put(const struct renamed_file *f, bool back, struct ng_err *err)
