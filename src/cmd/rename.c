@@ -181,11 +181,16 @@ static bool rename_jail(struct rename *r)
 						 path_in(&r->s.conf, r->from)};
 	if (renaming_begin(cmd_root, &r->left, &err) < 0) {
 		warn_msg("%s", err.text);
+		struct ng_err later = {0}; /* another command will tell */
+		if (!r->again)
+			renaming_end(cmd_root, &later);
 		return false;
 	}
 	bool done = carry_out(r);
-	if (!r->half)
-		renaming_end(cmd_root);
+	if (!r->half && renaming_end(cmd_root, &err) < 0) {
+		warn_msg("%s: try the same once more", err.text);
+		return false;
+	}
 	if (done) {
 		state_set_failure(&r->s.state, r->from, NULL);
 		tell(r);

@@ -300,11 +300,11 @@ int renaming_write(struct renaming *r, struct ng_err *err)
 	struct ng_err ignored = {0};
 	for (size_t i = 0; i < r->n; i++) {
 		int rc = put(&r->file[i], false, err);
-		if (rc < 0) {
-			while (i-- > 0)
-				(void)put(&r->file[i], true, &ignored);
+		/* It may have been replaced all the same, but not yet be on the disk. */
+		for (size_t k = 0; rc < 0 && k <= i; k++)
+			(void)put(&r->file[k], true, &ignored);
+		if (rc < 0)
 			return rc;
-		}
 	}
 	return 0;
 }
@@ -350,10 +350,10 @@ int renaming_begin(const char *root, const struct renaming_left *l, struct ng_er
 	return rc < 0 ? err_sys(err, rc, "%s", path) : 0;
 }
 
-void renaming_end(const char *root)
+int renaming_end(const char *root, struct ng_err *err)
 {
 	autofree char *path = files_path(root, JOURNAL);
-	unlink(path);
+	return unlink(path) < 0 && errno != ENOENT ? err_sys(err, errno, "%s", path) : 0;
 }
 
 bool renaming_left(const char *root, struct renaming_left *out)

@@ -37,7 +37,7 @@ struct renaming_left {
 	char *from, *to, *path; /* owned */
 };
 int renaming_begin(const char *root, const struct renaming_left *l, struct ng_err *err) MUST_CHECK;
-void renaming_end(const char *root);
+int renaming_end(const char *root, struct ng_err *err);
 /* Is one left? */
 bool renaming_left(const char *root, struct renaming_left *out);
 void renaming_left_done(struct renaming_left *l);

@@ -128,3 +128,35 @@ def test_change(host, kind):
         host.write("/etc/jail.conf", next(changes))
     host.write("/etc/jail.conf", CONF)
     walk.heals_and_goes()
+
+
+@pytest.mark.parametrize("kind", ["error", "kill"])
+def test_clone(host, kind):
+    """What is half made does not keep the next one, which takes it away, from being made."""
+    host.run("newgate", "clone", "_base", "other")
+    host.run("newgate", "destroy", "-y", "other")
+    walk = Walk(host, kind)
+    for got in walk.steps("newgate", "clone", "_base", "other"):
+        configured = "other {" in host.read("/etc/jail.conf")
+        assert not configured or got.returncode != 1
+        host.run("newgate", "destroy", "-y", "other", status=0 if configured else None)
+        host.run("newgate", "clone", "_base", "other")
+        host.run("newgate", "destroy", "-y", "other")
+        walk.is_clean()
+
+
+@pytest.mark.parametrize("kind", ["error", "kill"])
+def test_rename(host, kind):
+    """All of it or nothing; where it was killed, up says what finishes it."""
+    host.write("/etc/jail.conf.d/more.conf", 'more { depend = web; path = "/var/jails/db"; }\n')
+    walk = Walk(host, kind)
+    for got in walk.steps("newgate", "rename", "web", "www"):
+        begun = "newgate rename web www finishes it" in host.run("newgate", "up", "-n", status=None).stderr
+        if got.returncode == 1 and not begun:
+            walk.is_clean()
+            continue
+        if got.returncode != 0:
+            done = not begun and "www {" in host.read("/etc/jail.conf")
+            host.run("newgate", "rename", "web", "www", status=int(done))
+        host.run("newgate", "rename", "www", "web")
+        walk.is_clean()
