@@ -5,6 +5,7 @@ import errno
 import json
 import re
 import socket
+import struct
 import textwrap
 
 import pytest
@@ -600,6 +601,76 @@ def test_rdr_on_lo0(vps):
     a, _ = jails(vps, f"rdr on lo0 inet proto tcp from any to {VPS[4]} port 80 -> {A[4]}\n")
     server = vps.listen(a, "tcp", "", 80)
     assert vps.seen("vps", "tcp", VPS[4], 80, server) == VPS[4]
+
+
+def test_set_skip_stops_translation_too(vps):
+    a, _ = jails(vps, f"set skip on eth0\nnat on eth0 from {A[4]} to any -> (eth0)\n"
+                      f"rdr on eth0 inet proto tcp from any to {VPS[4]} port 80 -> {A[4]}\n")
+    vps.run("ip", "-n", "internet", "route", "add", "10.100.0.0/24", "via", VPS[4])
+    out = vps.listen("internet", "udp", OUT[4], 53)
+    assert vps.seen(a, "udp", OUT[4], 53, out) == A[4]
+    host = vps.listen("vps", "tcp", "", 80)
+    assert vps.seen("internet", "tcp", VPS[4], 80, host) == NEAR[4]
+
+
+@pytest.mark.parametrize("group", ["egress", "eth"])
+def test_groups(vps, group):
+    pf(vps, f"set skip on lo0\nblock return in on {group} proto tcp to port 7000\n")
+    vps.listen("vps", "tcp", "", 7000)
+    assert vps.refused("internet", "tcp", VPS[4], 7000) == errno.ECONNREFUSED
+
+
+def test_group_that_nobody_is_in(vps):
+    pf(vps, "block return in on wg proto tcp to port 7000\n")
+    server = vps.listen("vps", "tcp", "", 7000)
+    assert vps.seen("internet", "tcp", VPS[4], 7000, server) == NEAR[4]
+
+
+def test_urpf_and_antispoof(vps):
+    pf(vps, "set skip on lo0\nblock in quick from urpf-failed\nantispoof quick for lo100\n", jail("a", A))
+    vps.run("ip", "-n", "internet", "address", "add", "10.100.0.99/32", "dev", "wan")
+    server = vps.listen("vps", "udp", "", 7000)
+    vps.connect("internet", "udp", VPS[4], 7000, source="10.100.0.99").send(b"spoofed")
+    assert vps.seen("internet", "udp", VPS[4], 7000, server) == NEAR[4]
+
+
+def test_max_mss(vps):
+    pf(vps, "scrub in on eth0 max-mss 600\n")
+    server = vps.listen("vps", "tcp", "", 7000)
+    client = vps.connect("internet", "tcp", VPS[4], 7000)
+    conn = vps.accept(server)
+    assert 0 < conn.getsockopt(socket.IPPROTO_TCP, socket.TCP_MAXSEG) <= 600
+    assert client
+
+
+def test_warns_where_neighbours_would_be_lost(vps):
+    vps.write("/etc/rc.conf", textwrap.dedent(RC))
+    vps.write("/etc/pf.conf", "block all\n")
+    assert "neighbour discovery" in vps.run("newgate", "up", "-n", status=2).stderr
+    vps.write("/etc/pf.conf", "block all\n" + ND)
+    assert "neighbour discovery" not in vps.run("newgate", "up", "-n", status=2).stderr
+
+
+def test_what_is_blocked_is_logged(vps):
+    pf(vps, "block return in log proto tcp to port 7000\n")
+    vps.listen("vps", "tcp", "", 7000)
+    # Group 1 of nfnetlink_log: one message to bind, one for the packets' beginnings.
+    with vps.within("vps"):
+        log = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, 12)
+    with contextlib.closing(log):
+        log.settimeout(20)
+        log.bind((0, 0))
+
+        def config(kind, data):
+            attribute = struct.pack("=HH", 4 + len(data), kind) + data.ljust((len(data) + 3) & ~3, b"\0")
+            body = struct.pack("!BBH", 0, 0, 1) + attribute
+            log.send(struct.pack("=IHHII", 16 + len(body), 4 << 8 | 1, 5, 1, 0) + body)
+            assert struct.unpack_from("=i", log.recv(4096), 16)[0] == 0
+
+        config(1, b"\1")  # NFULNL_CFG_CMD_BIND
+        config(2, struct.pack("!IBx", 64, 2))  # copy packets
+        assert vps.refused("internet", "tcp", VPS[4], 7000) == errno.ECONNREFUSED
+        assert b"rule 0.0 block in" in log.recv(65536)
 
 
 # --- jail.conf's own, by the anchor newgate/* ---
