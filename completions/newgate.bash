@@ -84,7 +84,7 @@ _newgate_pfctl() {
 	-T) _newgate_offer 'add delete expire flush kill replace show test' ;;
 	-t) _newgate_offer "$(pfctl -sT 2>/dev/null)" ;;
 	-f) _newgate_files -f ;;
-	*) [[ $cur != -* ]] || _newgate_offer '-a -D -d -e -F -f -k -n -o -q -s -t -T -v --json' ;;
+	*) [[ $cur != -* ]] || _newgate_offer '-a -D -d -e -F -f -k -n -o -q -s -t -T -v --json --confirm' ;;
 	esac
 }
 

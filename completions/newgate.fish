@@ -184,6 +184,7 @@ for command in newgate pfctl
     complete -c $command -n $is -s n -d 'Only read'
     complete -c $command -n $is -s o -x -d Optimise
     complete -c $command -n $is -s q -d 'Say less'
+    complete -c $command -n $is -l confirm -x -d 'Seconds to confirm it'
     complete -c $command -n $is -s s -x -a 'all Anchors info labels nat rules states Tables' -d Show
     complete -c $command -n $is -s t -x -a '(pfctl -sT 2>/dev/null)' -d Table
     complete -c $command -n $is -s T -x -a 'add delete expire flush kill replace show test' -d Command

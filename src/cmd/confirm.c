@@ -16,20 +16,25 @@
 static int go_back_pf(struct configured *c)
 {
 	struct net n = {0};
+	struct diags d autodone(diags_done) = {0};
 	struct ng_err err = {0};
+	bool on;
 	int rc;
 
-	if (!confirm_has_pf(&c->state))
+	if (!confirm_has_pf(&c->state, &on))
 		return 0;
 	rc = net_open(&n, &c->state, &c->rc, &err);
 	if (rc == 0) {
-		rc = net_pf_back(&n, &err);
+		rc = on ? 0 : net_pf_switch(&n, false, &d, &err);
+		if (rc >= 0)
+			rc = net_pf_back(&n, &err);
 		net_done(&n);
 	}
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	else
-		printf("%s\n", rc ? "loads what pf held before" : "switches pf off");
+		printf("%s\n", rc && on ? "loads what pf held before" : "switches pf off");
+	fflush(stdout);
 	return rc < 0;
 }
 
@@ -60,15 +65,26 @@ int go_back(void)
 	struct tm tm;
 	if (localtime_r(&now, &tm))
 		strftime(when, sizeof(when), "%Y-%m-%dT%H:%M:%S%z", &tm);
-	printf("%s going back to what ran before newgate up --confirm\n", when);
+	printf("%s going back to what there was before a change that was to be confirmed\n", when);
+	fflush(stdout);
 	if (configured_open_rest(&c))
 		return 1;
+	if (!confirm_has_jails(&c.state))
+		return go_back_pf(&c);
 	if (confirm_read(&c.state, &kept, &c.diags, &err) < 0) {
 		tell_diags(&c.diags, false);
 		warn_msg("%s", err.text);
 		return 1;
 	}
 	return go_back_with(&c, &kept);
+}
+
+const char *go_back_words(bool jails, bool kept)
+{
+	if (kept)
+		return jails ? "confirmed: what runs now stays" : "confirmed: these rules stay";
+	return jails ? "what ran before runs again; jail.conf is as you left it"
+		     : "pf holds what it held before; its file is as you left it";
 }
 
 /* Nobody waits any more: what it would have done is done here. */
@@ -81,6 +97,7 @@ static int instead(struct configured *c, bool back)
 
 static int confirm(struct configured *c, bool back)
 {
+	bool jails = confirm_has_jails(&c->state);
 	int left, status;
 	switch (confirm_look(&c->state, &left)) {
 	case CONFIRM_NONE:
@@ -99,8 +116,7 @@ static int confirm(struct configured *c, bool back)
 	if (status)
 		warn_msg("not all of it went back; see newgate up -n, and /var/log/newgate.log");
 	else
-		printf(back ? "went back: what ran before runs again; jail.conf is as you left it\n"
-			    : "confirmed: what runs now stays\n");
+		printf("%s%s\n", back ? "went back: " : "", go_back_words(jails, !back));
 	return status;
 }
 
@@ -123,8 +139,9 @@ const struct cmd cmd_confirm = {
     .name = "confirm",
     .run = confirm_run,
     .args = "[--back]",
-    .summary = "keeps what newgate up --confirm changed",
-    .help = "  --back  go back to what ran before, now\n"
+    .summary = "keeps what a command with --confirm changed",
+    .help = "  --back  go back to what there was before, now\n"
 	    "\n"
-	    "jail.conf itself is never touched: after going back it says what was tried.\n",
+	    "For newgate up and pfctl -f. The configuration itself is never touched: after going\n"
+	    "back it says what was tried.\n",
 };

@@ -6,7 +6,9 @@
 #include <string.h>
 #include "base/file.h"
 #include "cmd/cmd.h"
+#include "cmd/confirming.h"
 #include "conf/files.h"
+#include "run/up.h"
 
 struct options {
 	const char *file;                /* -f */
@@ -15,6 +17,7 @@ struct options {
 	const char *table, *command;     /* -t, -T */
 	const char *kill[3];             /* -k */
 	int kills;
+	unsigned confirm; /* seconds, 0: at once and for good */
 };
 
 /* ---- what the parts share ---- */
@@ -30,10 +33,17 @@ void pfctl_say(const struct pfctl *p, const char *fmt, ...)
 	va_end(ap);
 }
 
-static void pfctl_done(struct pfctl *p)
+/* Others need the lock that it holds. */
+static void forget_made(struct pfctl *p)
 {
 	if (p->made)
 		firewall_done(&p->f);
+	p->made = false;
+}
+
+static void pfctl_done(struct pfctl *p)
+{
+	forget_made(p);
 	if (p->net.host)
 		net_done(&p->net);
 	state_done(&p->state);
@@ -94,7 +104,29 @@ static void print_loaded(const struct pfctl *p)
 	fputs(str_text(&out), stdout);
 }
 
-static int load(struct pfctl *p, const struct options *o)
+/* Loads what was made; with `change`, so that it goes back unless it is confirmed. */
+static int load_made(struct pfctl *p, struct confirming *change)
+{
+	struct ng_err err = {0};
+	autoclose int lock = -1;
+
+	if (change && (lock = up_lock(&p->state, &err)) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	if (change && (!confirming_free(&p->state) || confirming_start(&p->state, change)))
+		return 1;
+	int rc = net_pf_load(&p->net, &p->f, &err);
+	if (rc < 0)
+		warn_msg("%s: pf rules not loaded", err.text);
+	if (change && rc == 0)
+		pfctl_say(p, "these rules are loaded already: nothing waits to be confirmed\n");
+	if (change && rc <= 0)
+		confirming_end(change);
+	return rc < 0;
+}
+
+static int load(struct pfctl *p, const struct options *o, struct confirming *change)
 {
 	struct diags d autodone(diags_done) = {0};
 	struct ng_err err = {0};
@@ -119,12 +151,7 @@ static int load(struct pfctl *p, const struct options *o)
 	}
 	if (p->verbose)
 		print_loaded(p);
-	if (o->no_action)
-		return 0;
-	rc = net_pf_load(&p->net, &p->f, &err);
-	if (rc < 0)
-		warn_msg("%s: pf rules not loaded", err.text);
-	return rc < 0;
+	return o->no_action ? 0 : load_made(p, o->confirm ? change : NULL);
 }
 
 /* ---- -e, -d ---- */
@@ -133,6 +160,8 @@ static int switch_pf(struct pfctl *p, bool on)
 {
 	struct diags d autodone(diags_done) = {0};
 	struct ng_err err = {0};
+
+	forget_made(p);
 	int rc = net_pf_switch(&p->net, on, &d, &err);
 
 	tell_diags(&d, !p->quiet);
@@ -172,8 +201,7 @@ static int flush_rules(struct pfctl *p, unsigned keep, const char *what)
 		return 1;
 	}
 	pfctl_say(p, "%s cleared\n", what);
-	firewall_done(&p->f);
-	p->made = false;
+	forget_made(p);
 	return 0;
 }
 
@@ -339,11 +367,21 @@ static bool take_option(struct pfctl *p, struct options *o, int opt)
 	return true;
 }
 
+/* Other rules than those that wait to be confirmed, or that may come back. */
+static bool changes_rules(const struct options *o)
+{
+	return o->disable || o->enable || o->flush || (o->file && !o->no_action);
+}
+
 /* In pfctl's order: off, then flushing, killing, tables, loading, on, and what is to be shown. */
 static int act(struct pfctl *p, const struct options *o, char **rest, int n)
 {
+	struct confirming change = {
+	    .pf = true, .on = firewall_is_on(&p->state, &p->rc), .seconds = o->confirm, .sock = -1};
 	int status = 0;
 
+	if (changes_rules(o) && !confirming_free(&p->state))
+		return 1;
 	if (o->disable)
 		status |= switch_pf(p, false);
 	if (o->flush)
@@ -353,25 +391,32 @@ static int act(struct pfctl *p, const struct options *o, char **rest, int n)
 	if (o->command)
 		status |= pfctl_table(p, o->table, o->command, rest, n, o->no_action);
 	if (o->file)
-		status |= load(p, o);
+		status |= load(p, o, &change);
 	if (o->enable)
 		status |= switch_pf(p, true);
 	if (o->show)
 		status |= pfctl_show(p, o->show);
-	return status;
+	if (change.sock < 0)
+		return status;
+	forget_made(p);
+	return status | confirming_wait(&change);
 }
 
 static int pfctl_run(int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'J'}, {0}};
+	static const struct option longs[] = {
+	    {"json", no_argument, NULL, 'J'}, {"confirm", required_argument, NULL, 'c'}, {0}};
 	struct pfctl p autodone(pfctl_done) = {.state = {.dir = -1}, .anchor = ""};
 	struct options o = {0};
 
 	for (int opt;
 	     (opt = getopt_long(argc, argv, "a:D:deF:f:k:no:qs:t:T:v", longs, NULL)) != -1;)
-		if (!take_option(&p, &o, opt))
+		if (opt == 'c' && !confirming_seconds(optarg, &o.confirm))
+			return 1;
+		else if (opt != 'c' && !take_option(&p, &o, opt))
 			return usage(&cmd_pfctl);
-	if ((o.table != NULL) != (o.command != NULL) || (!o.command && optind < argc) ||
+	if ((o.confirm && !o.file) || (o.table != NULL) != (o.command != NULL) ||
+	    (!o.command && optind < argc) ||
 	    !(o.disable || o.enable || o.flush || o.file || o.kills || o.command || o.show))
 		return usage(&cmd_pfctl);
 	return pfctl_open(&p) ? 1 : act(&p, &o, argv + optind, argc - optind);
@@ -381,7 +426,7 @@ const struct cmd cmd_pfctl = {
     .name = "pfctl",
     .run = pfctl_run,
     .args = "[-deqv] [--json] [-a ANCHOR] [-D MACRO=VALUE] [-F WHAT] [-k HOST] [-s WHAT]\n"
-	    "[-nqv] [-a ANCHOR] [-D MACRO=VALUE] [-o LEVEL] -f FILE\n"
+	    "[-enqv] [-a ANCHOR] [-D MACRO=VALUE] [-o LEVEL] [--confirm SECONDS] -f FILE\n"
 	    "[-nqv] [-a ANCHOR] -t TABLE -T COMMAND [ADDRESS …]",
     .summary = "loads pf.conf, and shows what pf holds",
     .help = "  -f      load the file; -n: only read it\n"
@@ -394,6 +439,8 @@ const struct cmd cmd_pfctl = {
 	    "  -D      a macro of that value, whatever the file says\n"
 	    "  -o      taken without effect: rules are always optimised\n"
 	    "  -q, -v  say less, more\n"
+	    "  --confirm  with -f: go back to what pf held before unless `newgate confirm`, or\n"
+	    "          Enter, says in time that the rules may stay\n"
 	    "  --json  what -s and -T show, as JSON\n",
     .link = true,
 };

@@ -1,16 +1,13 @@
 /* newgate up: what runs is made equal to what is configured. */
 #include <getopt.h>
-#include <poll.h>
 #include <stdio.h>
-#include "base/num.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
-#include "cmd/goback.h"
+#include "cmd/confirming.h"
 #include "cmd/output.h"
 #include "cmd/renaming.h"
 #include "conf/check.h"
-#include "run/confirm.h"
 #include "run/up.h"
 #include "sys/fd.h"
 
@@ -55,86 +52,15 @@ static size_t running(const struct up *u)
 	return n;
 }
 
-/* ---- --confirm ---- */
-
-/* A change that waits keeps others from being made: what would going back mean then? */
-static bool nothing_waits(struct configured *c, bool only_print)
-{
-	int left;
-	switch (confirm_look(&c->state, &left)) {
-	case CONFIRM_NONE:
-		return true;
-	case CONFIRM_ORPHANED:
-		warn_msg(
-		    "a change waited to be confirmed, and the process that would have gone back "
-		    "was killed: `newgate confirm` keeps what runs now, `newgate confirm "
-		    "--back` goes back");
-		return only_print;
-	default:
-		if (left < 0)
-			warn_msg("another newgate up --confirm is at work");
-		else
-			warn_msg(
-			    "a change waits to be confirmed: `newgate confirm` keeps it, "
-			    "`newgate confirm --back` goes back, which happens by itself in %d "
-			    "s",
-			    left);
-		return only_print;
-	}
-}
-
-/* On a terminal: until Enter is pressed, or it ended otherwise. */
-static int wait_for_enter(int sock, unsigned seconds)
-{
-	struct pollfd p[] = {{.fd = sock, .events = POLLIN},
-			     {.fd = STDIN_FILENO, .events = POLLIN}};
-	char end, line[64];
-	fprintf(stderr, "goes back in %u s: press Enter to keep it ", seconds);
-	fflush(stderr);
-	while (poll(p, 2, -1) < 0 && errno == EINTR)
-		;
-	if (!p[0].revents && read(STDIN_FILENO, line, sizeof(line)) > 0 &&
-	    fd_send(sock, "keep", 4, NULL, 0) < 0)
-		return 1;
-	end = confirm_end(sock);
-	fputc('\n', stderr);
-	if (end == 'k')
-		printf("confirmed: what runs now stays\n");
-	else if (end)
-		warn_msg(end == 'b' ? "not confirmed: what ran before runs again; jail.conf is as "
-				      "you left it"
-				    : "not confirmed, and not all of it went back; see newgate up "
-				      "-n, and /var/log/newgate.log");
-	else
-		warn_msg(
-		    "the process that would have gone back was killed: `newgate confirm` keeps "
-		    "what runs now, `newgate confirm --back` goes back");
-	return end != 'k';
-}
-
 static int run_confirmed(struct configured *c, struct up *u, const struct options *o, int *lock)
 {
-	struct ng_err err = {0};
-	autoclose int sock = -1;
-	if (confirm_keep(&c->state, &u->all, &err) < 0 ||
-	    (u->pf && confirm_keep_pf(&c->state, &err) < 0) ||
-	    confirm_start(&c->state, o->confirm, go_back, &sock, &err) < 0) {
-		warn_msg("%s", err.text);
-		confirm_forget(&c->state);
+	struct confirming change = {
+	    .jails = &u->all, .pf = u->pf, .on = true, .seconds = o->confirm};
+	if (confirming_start(&c->state, &change))
 		return 1;
-	}
 	int status = up_run(u, &c->rc, o->verbose, &configured_sink);
-	int rc = confirm_applied(sock);
 	close(take_fd(lock));
-	if (rc < 0) {
-		warn_msg("the process that is to go back was killed: `newgate confirm` keeps what "
-			 "runs now, `newgate confirm --back` goes back");
-		return 1;
-	}
-	if (isatty(STDIN_FILENO))
-		return wait_for_enter(sock, o->confirm) | status;
-	fprintf(stderr, "goes back in %u s, unless confirmed: newgate confirm\n", o->confirm);
-	return status;
+	return confirming_wait(&change) | status;
 }
 
 static int do_plan(struct configured *c, struct up *u, const struct options *o, int *lock)
@@ -168,7 +94,7 @@ static int up_with(struct configured *c, const struct options *o, const struct u
 	autoclose int lock = -1;
 	if (!o->only_print)
 		lock = up_lock(&c->state, &err);
-	if (!nothing_waits(c, o->only_print))
+	if (!confirming_free(&c->state) && !o->only_print)
 		return 1;
 	if ((!o->only_print && lock < 0) ||
 	    up_plan(&u, &c->state, &c->conf, &c->rc, scope, &err) < 0) {
@@ -208,10 +134,8 @@ static int up_run_verb(int argc, char **argv)
 			o.json = true;
 		else if (opt != 'c')
 			return usage(&cmd_up);
-		else if (num_u32(optarg, 1, 24 * 60 * 60, &o.confirm) < 0) {
-			warn_msg("--confirm %s: within how many seconds? 1 to 86400", optarg);
+		else if (!confirming_seconds(optarg, &o.confirm))
 			return 1;
-		}
 	}
 	autofree char *half_renamed = renaming_complaint(cmd_root);
 	if (half_renamed) {

@@ -2,6 +2,7 @@
 
 #include <fcntl.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include "base/file.h"
@@ -100,6 +101,22 @@ int store_write_tables(struct state *s, const struct kept_tables *t, struct ng_e
 	return store_put(s, PF_TABLES, &text, err);
 }
 
+/* What was there becomes "before". The first time there is nothing to go back to; and where the same is
+ * loaded once more, as when the table was lost, "before" stays what one would go back to. */
+static int rotate(struct state *s, const struct str *rules, struct ng_err *err)
+{
+	autofree char *now = NULL;
+	size_t len = 0;
+	int rc = get(s, PF_RULES, &now, &len, err);
+
+	if (rc < 0 || !now || (len == rules->len && memcmp(now, str_text(rules), len) == 0))
+		return rc;
+	if (renameat(s->dir, PF_RULES, s->dir, PF_BEFORE "/rules") < 0 ||
+	    (renameat(s->dir, PF_TABLES, s->dir, PF_BEFORE "/tables") < 0 && errno != ENOENT))
+		return err_sys(err, errno, "/run/newgate/" PF_BEFORE);
+	return 0;
+}
+
 int store_write(struct state *s, const struct kept *k, const struct kept_tables *t,
 		const struct strv *origins, struct ng_err *err)
 {
@@ -113,11 +130,9 @@ int store_write(struct state *s, const struct kept *k, const struct kept_tables 
 	kept_format(&rules, k);
 	for (size_t i = 0; i < origins->n; i++)
 		str_addf(&names, "%s\n", origins->v[i]);
-	/* The first time there is nothing to go back to. */
-	if ((renameat(s->dir, PF_RULES, s->dir, PF_BEFORE "/rules") < 0 && errno != ENOENT) ||
-	    (renameat(s->dir, PF_TABLES, s->dir, PF_BEFORE "/tables") < 0 && errno != ENOENT))
-		return err_sys(err, errno, "/run/newgate/" PF_BEFORE);
-	rc = store_put(s, PF_RULES, &rules, err);
+	rc = rotate(s, &rules, err);
+	if (rc == 0)
+		rc = store_put(s, PF_RULES, &rules, err);
 	if (rc == 0)
 		rc = store_write_tables(s, t, err);
 	return rc < 0 ? rc : store_put(s, PF_ORIGINS, &names, err);

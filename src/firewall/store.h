@@ -22,7 +22,7 @@ int store_put(struct state *s, const char *name, const struct str *text,
 int store_read(struct state *s, bool before, struct kept *k, struct kept_tables *t,
 	       struct ng_err *err) MUST_CHECK;
 int store_read_origins(struct state *s, struct strv *out, struct ng_err *err) MUST_CHECK;
-/* What was there becomes "before". */
+/* What was there becomes "before", if it is another. */
 int store_write(struct state *s, const struct kept *k, const struct kept_tables *t,
 		const struct strv *origins, struct ng_err *err) MUST_CHECK;
 int store_write_tables(struct state *s, const struct kept_tables *t, struct ng_err *err) MUST_CHECK;

@@ -83,7 +83,7 @@ int confirm_keep(struct state *s, const struct gather *g, struct ng_err *err)
 {
 	struct conf conf autodone(conf_done) = {0};
 	struct str text autodone(str_done) = {0}, names autodone(str_done) = {0};
-	for (size_t i = 0; i < g->n; i++) {
+	for (size_t i = 0; g && i < g->n; i++) {
 		const struct gather_jail *a = &g->jail[i];
 		bool runs = a->rec && !a->rec->dead && !a->rec->starting;
 		if (!a->block && (!runs || a->rec->aside))
@@ -96,19 +96,30 @@ int confirm_keep(struct state *s, const struct gather *g, struct ng_err *err)
 	confirm_forget(s);
 	if (mkdirat(s->dir, DIR, 0700) < 0 && errno != EEXIST)
 		return err_sys(err, errno, "/run/newgate/" DIR);
+	if (!g)
+		return 0;
 	int rc = put(s, CONF, &text, err);
 	return rc < 0 ? rc : put(s, RUN, &names, err);
 }
 
-int confirm_keep_pf(struct state *s, struct ng_err *err)
+int confirm_keep_pf(struct state *s, bool on, struct ng_err *err)
 {
-	const struct str nothing = {0};
-	return put(s, PF, &nothing, err);
+	struct str text autodone(str_done) = {0};
+	str_add(&text, on ? "on" : "off");
+	return put(s, PF, &text, err);
 }
 
-bool confirm_has_pf(struct state *s)
+bool confirm_has_pf(struct state *s, bool *on)
 {
-	return faccessat(s->dir, PF, F_OK, 0) == 0;
+	char text[8];
+	bool has = fd_get(s->dir, PF, text, sizeof(text)) >= 0;
+	*on = has && str_prefix(text, "on");
+	return has;
+}
+
+bool confirm_has_jails(struct state *s)
+{
+	return faccessat(s->dir, RUN, F_OK, 0) == 0;
 }
 
 void confirm_forget(struct state *s)
@@ -321,7 +332,8 @@ static ssize_t ask(struct state *s, const char *what, char *answer, size_t size)
 enum confirm_state confirm_look(struct state *s, int *left)
 {
 	char text[32];
-	if (faccessat(s->dir, RUN, F_OK, 0) < 0)
+	bool on;
+	if (!confirm_has_jails(s) && !confirm_has_pf(s, &on))
 		return CONFIRM_NONE;
 	if (ask(s, "look", text, sizeof(text)) < 0 || sscanf(text, "left %d", left) != 1)
 		return CONFIRM_ORPHANED;

@@ -1,9 +1,11 @@
-/* newgate up --confirm: a change that goes back by itself unless somebody says that it may stay.
+/* newgate up --confirm, pfctl -f --confirm: a change that goes back by itself unless somebody says
+ * that it may stay.
  *
  * What ran before is written down first, below /run/newgate/confirm:
  *   before.conf   those jails as jail.conf(5), and what else they name
  *   before.run    the names of those that ran, each with a NUL behind it
- *   before.pf     there, where the change loads pf.conf: going back loads what pf held before
+ *   before.pf     where the change loads pf.conf, "on" or "off", as pf was: going back loads what it
+ *                 held before
  *   ctl           the socket of the process that waits
  * That process is in a session of its own, so that it outlives the terminal. Its time begins when
  * the change is done, or when the command that does it has ended. If it is killed, the folder stays
@@ -17,7 +19,8 @@
 
 #include "run/gather.h"
 
-/* Writes down what runs. What was left from before is replaced. */
+/* Writes down what runs; g NULL: nothing, the change is not about jails. What was left from before is
+ * replaced. */
 int confirm_keep(struct state *s, const struct gather *g, struct ng_err *err) MUST_CHECK;
 /* What was written down. Names are the conf's jails that ran; the caller frees the array, not its
  * strings, which are the arena's. */
@@ -30,9 +33,11 @@ struct confirm_kept {
 int confirm_read(struct state *s, struct confirm_kept *out, struct diags *d,
 		 struct ng_err *err) MUST_CHECK;
 void confirm_kept_done(struct confirm_kept *k);
-/* The change loads pf.conf; did it? */
-int confirm_keep_pf(struct state *s, struct ng_err *err) MUST_CHECK;
-bool confirm_has_pf(struct state *s);
+/* The change loads pf.conf, and pf was on before, or off; does it? */
+int confirm_keep_pf(struct state *s, bool on, struct ng_err *err) MUST_CHECK;
+bool confirm_has_pf(struct state *s, bool *on);
+/* Is it about jails? */
+bool confirm_has_jails(struct state *s);
 /* Forgets it. */
 void confirm_forget(struct state *s);
 

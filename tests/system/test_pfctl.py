@@ -1,9 +1,12 @@
 """pfctl: its command line, its forms, what it does and does not change."""
 
+import errno
 import json
 import re
 
 import pytest
+
+from terminal import Terminal
 
 CONF = """
 ext = "eth0"
@@ -98,6 +101,13 @@ def test_switching_off_and_on(host):
     ping(host, status=1)
 
 
+def test_switching_on_what_is_loaded_with_it(host):
+    host.run("pfctl", "-d")
+    host.write("/etc/pf.conf", "block all\n")
+    host.run("pfctl", "-ef", "/etc/pf.conf")
+    ping(host, status=1)
+
+
 def test_tables(host):
     say = lambda *argv, **k: host.run("pfctl", "-t", *argv, **k).stderr
     assert say("brute", "-T", "add", "192.0.2.1", "192.0.2.0/24") == "2/2 addresses added.\n"
@@ -150,11 +160,120 @@ def test_flushing(host):
     ping(host)
 
 
+# --- newgate confirm ---
+
+
+def refused(host, address="203.0.113.10", port=7000):
+    return host.refused("internet", "tcp", address, port) == errno.ECONNREFUSED
+
+
+@pytest.fixture
+def waits(host):
+    """Rules that refuse what the ones before let through; nobody has confirmed them yet."""
+    server = host.listen("vps", "tcp", "", 80)
+    host.write("/etc/other.conf", "block return all\npass out\n")
+    got = host.run("pfctl", "-f", "/etc/other.conf", "--confirm", "3600")
+    assert got.stderr == "goes back in 3600 s, unless confirmed: newgate confirm\n"
+    assert refused(host, port=80)
+    return server
+
+
+def test_not_confirmed_the_rules_before_come_back(host, waits):
+    got = host.run("newgate", "confirm", "--back").stdout
+    assert got == "went back: pf holds what it held before; its file is as you left it\n"
+    assert "anchor \"f2b/*\" all" in show(host, "-sr")
+    assert host.seen("internet", "tcp", "203.0.113.10", 80, waits)
+    assert "loads what pf held before" in host.read("/var/log/newgate.log")
+    assert "nothing waits" in host.run("newgate", "confirm", status=1).stderr
+
+
+def test_confirmed_the_rules_stay(host, waits):
+    assert host.run("newgate", "confirm").stdout == "confirmed: these rules stay\n"
+    assert refused(host, port=80)
+    assert host.run("pfctl", "-f", "/etc/pf.conf").stderr == ""
+
+
+def test_they_come_back_by_themselves(host):
+    server = host.listen("vps", "tcp", "", 80)
+    host.write("/etc/other.conf", "block all\n")
+    host.run("pfctl", "-f", "/etc/other.conf", "--confirm", "1")
+    assert all(host.ends(pid) for pid, command in host.processes().items() if "pfctl" in command)
+    assert host.seen("internet", "tcp", "203.0.113.10", 80, server)
+
+
+def test_going_back_passes_over_what_was_only_loaded_again(host, waits):
+    host.run("nft", "delete", "table", "inet", "newgate")
+    host.configure('a { ip4.addr = "10.100.0.2"; }')
+    host.start("a")
+    assert refused(host, port=80)
+    host.run("newgate", "confirm", "--back")
+    assert host.seen("internet", "tcp", "203.0.113.10", 80, waits)
+
+
+def test_while_rules_wait_no_others_are_loaded(host, waits):
+    for argv in (["-f", "/etc/pf.conf"], ["-F", "rules"], ["-d"], ["-e"],
+                 ["-f", "/etc/pf.conf", "--confirm", "9"]):
+        assert "a change waits to be confirmed" in host.run("pfctl", *argv, status=1).stderr
+    assert "a change waits" in host.run("newgate", "up", status=1).stderr
+    # But tables may be filled, and what waits looked at.
+    host.run("pfctl", "-t", "new", "-T", "add", "192.0.2.1")
+    assert show(host, "-sr")[0] == "block return all"
+    host.run("newgate", "confirm", "--back")
+    assert waits
+
+
+def test_going_back_switches_off_what_was_off(host):
+    """Though it held rules even then."""
+    server = host.listen("vps", "tcp", "", 7000)
+    host.run("pfctl", "-d")
+    host.write("/etc/other.conf", "block return all\n")
+    host.run("pfctl", "-e", "-f", "/etc/other.conf", "--confirm", "3600")
+    assert refused(host)
+    host.run("newgate", "confirm", "--back")
+    assert show(host, "-si")[0].startswith("Status: Disabled")
+    assert host.seen("internet", "tcp", "203.0.113.10", 7000, server)
+    assert "anchor \"f2b/*\" all" in show(host, "-sr")
+
+
+def test_going_back_does_not_need_jail_conf(host, waits):
+    host.write("/etc/jail.conf", "}{")
+    host.run("newgate", "confirm", "--back")
+    assert host.seen("internet", "tcp", "203.0.113.10", 80, waits)
+
+
+def test_what_is_loaded_needs_no_confirmation(host):
+    got = host.run("pfctl", "-f", "/etc/pf.conf", "--confirm", "3600").stderr
+    assert got == "these rules are loaded already: nothing waits to be confirmed\n"
+    assert "nothing waits" in host.run("newgate", "confirm", status=1).stderr
+
+
+def test_the_terminal_that_loads_may_be_cut_off(host):
+    server = host.listen("vps", "tcp", "", 80)
+    host.write("/etc/other.conf", "block all\n")
+    with Terminal(host, "pfctl", "-f", "/etc/other.conf", "--confirm", "3600") as at:
+        at.expect("goes back in 3600 s: press Enter to keep it ")
+    host.run("newgate", "confirm", "--back")
+    assert host.seen("internet", "tcp", "203.0.113.10", 80, server)
+
+
+def test_enter_keeps_the_rules(host):
+    host.write("/etc/other.conf", "block return all\n")
+    with Terminal(host, "pfctl", "-f", "/etc/other.conf", "--confirm", "3600") as at:
+        at.expect("press Enter to keep it ")
+        at.line("")
+        at.expect("confirmed: these rules stay")
+    assert refused(host)
+
+
+# --- the command line ---
+
+
 @pytest.mark.parametrize("argv, text", [
     (["-s", "foo"], "-s foo: all, Anchors"), (["-F", "foo"], "-F foo: all, nat"),
     (["-t", "brute", "-T", "foo"], "-T foo: add, delete"), (["-t", "brute"], "usage: pfctl"),
     (["-k", "label"], "-k label: which?"), (["-k", "nonsense"], "an address or a network"),
     (["-f", "/nowhere"], "/nowhere: No such file"), ([], "usage: pfctl"), (["-a", "nix", "-sr"], "Anchor does not exist"),
+    (["-sr", "--confirm", "9"], "usage: pfctl"), (["-f", "-", "--confirm", "0"], "1 to 86400"),
 ])
 def test_wrong_command_lines(host, argv, text):
     assert text in host.run("pfctl", *argv, status=1).stderr
