@@ -254,6 +254,43 @@ def test_an_interrupted_build_ends_its_jail(vps, how):
     no_jail_is_left(vps)
 
 
+# The calls that change something; strace(1) kills newgate at the Nth of a kind.
+CALLS = "renameat2,unlinkat,mkdirat,symlinkat,fchmod,fchown,syncfs,copy_file_range,linkat"
+
+
+def test_killed_anywhere(host, folder):  # noqa: F811
+    """kill -9 at every step of an update: the version is there whole, or not at all; what is left goes
+    with the next."""
+    for i in range(5):
+        (folder / f"etc/{i}").write_text(str(i))
+    os.link(folder / "etc/0", folder / "etc/again")
+    os.symlink("0", folder / "etc/link")
+    template(host, "create", "base", "--from", str(folder))
+    steps = 0
+    for call in CALLS.split(","):
+        for n in range(1, 100):
+            argv = ["strace", "-f", "-qq", "-o", "/dev/null", "-e", f"trace={call}", "-e",
+                    f"inject={call}:signal=KILL:when={n}", NEWGATE, "template", "update", "base", "--fresh"]
+            got = subprocess.run(argv, env=host.env, capture_output=True, text=True, timeout=60)
+            steps += 1
+            newest = max(t["version"] for t in listed(host).values())
+            for version in range(1, newest + 1):
+                root = tree(host, "base" if version == 1 else f"base@{version}")
+                assert sorted(os.listdir(root / "etc"))[:6] == ["0", "1", "2", "3", "4", "again"]
+                assert (root / "etc/4").read_text() == "4"
+                assert (root / "etc/machine-id").read_text() == "" and (root / "etc/rc").exists()
+            if got.returncode == 0:
+                break
+        else:
+            raise AssertionError(f"{call} does not come to an end")
+        template(host, "update", "base", "--fresh")
+        assert host.half_made() == []
+        # No more than a few at a time.
+        for name in list(listed(host))[1:]:
+            template(host, "destroy", "-y", name)
+    assert steps > 30
+
+
 def test_debian_with_packages(host):  # noqa: F811
     if not have_mirror():
         pytest.skip("no Debian mirror can be reached")
