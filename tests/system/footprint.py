@@ -24,8 +24,9 @@ def files(vps):
         if str(inside) in SKIPPED or inside.is_relative_to("var/jails") and len(inside.parts) > 2:
             folders.clear()
         else:
-            # "last.jids" remembers a number.
-            found += [str(inside / name) for name in names + folders if not name.startswith("last.")]
+            # "last.jids" remembers a number; what is in leases is compared as such.
+            found += [str(inside / name) for name in names + folders
+                      if not name.startswith("last.") and name != "leases"]
     return sorted(found)
 
 
