@@ -255,8 +255,11 @@ static bool keep_as(struct run *r, const struct backup_jail *j, const char *sinc
 
 	if (fd < 0)
 		return told_sys(r, j->stream, errno);
-	if (!exporting_run(&e))
+	if (!exporting_run(&e)) {
+		if (unlinkat(r->at, j->stream, 0) < 0)
+			told_sys(r, j->stream, errno);
 		return false;
+	}
 	backup_add_jail(&r->now, j);
 	tell_stream(j, fd);
 	return true;

@@ -151,6 +151,19 @@ def test_a_run_that_was_killed_leaves_nothing_that_matters(busy):
     assert not left.exists() and len(runs(folder)) == 2
 
 
+def test_what_fails_for_one_jail_is_told_and_the_others_are_kept(busy):
+    folder = busy.root / "backup"
+    busy.path("/srv/bare").write_text("no folder")
+    said = busy.newgate("backup", str(folder), fails=True)
+    assert "bare" in said and "Not a directory" in said
+    [run] = runs(folder)
+    assert sorted(p.name for p in (folder / run).glob("*.stream")) == [
+        "dns.stream", "made.stream", "mail.stream", "web.stream"]
+    there = other(busy)
+    there.newgate("restore", str(folder))
+    assert there.trees() == ["dns", "made", "mail", "web"]
+
+
 def test_two_at_once_do_not_meet(busy):
     folder = busy.root / "backup"
     folder.mkdir()
