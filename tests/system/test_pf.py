@@ -813,3 +813,50 @@ def test_confirmed_rules_stay(vps):
     vps.listen("vps", "tcp", "", 7001)
     assert vps.refused("internet", "tcp", VPS[4], 7001) == errno.ECONNREFUSED
     assert "nothing to do" in vps.run("newgate", "up").stdout
+
+
+def test_an_interface_that_comes_later(vps):
+    """The rules are made again when the first jail hangs on an interface that they name."""
+    pf(vps, "set skip on lo0\nnat on eth0 inet from 10.0.0.0/8 to any -> (eth0)\n"
+            "block return in on later0 proto tcp to port 81\n")
+    vps.configure('c { interface = "later0"; ip4.addr = "10.9.0.2/24"; }\n', rc=RC)
+    c = vps.start("c")
+    one = vps.listen("internet", "tcp", OUT[4], 80)
+    vps.listen("internet", "tcp", OUT[4], 81)
+    assert vps.seen(c, "tcp", OUT[4], 80, one) == VPS[4]
+    assert vps.refused(c, "tcp", OUT[4], 81) == errno.ECONNREFUSED
+
+
+def test_rules_of_two_interfaces_of_jails(vps):
+    """Each is told by the networks behind it."""
+    rc = RC.replace('"lo100"', '"lo100 lo101"') + '    ifconfig_lo101_alias0="inet 10.101.0.1/24"\n'
+    vps.write("/etc/pf.conf", "block return in on lo101 proto tcp to port 81\n"
+                              "block return in on lo100 proto tcp to port 82\n")
+    vps.configure(jail("a", A) + 'd { interface = "lo101"; ip4.addr = "10.101.0.2"; }\n', rc=rc)
+    vps.run("newgate", "up")
+    a, d = vps.jail("a"), vps.jail("d")
+    servers = {port: vps.listen("vps", "tcp", "", port) for port in (81, 82)}
+    assert vps.seen(a, "tcp", VPS[4], 81, servers[81]) == A[4]
+    assert vps.refused(a, "tcp", VPS[4], 82) == errno.ECONNREFUSED
+    assert vps.seen(d, "tcp", VPS[4], 82, servers[82]) == "10.101.0.2"
+    assert vps.refused(d, "tcp", VPS[4], 81) == errno.ECONNREFUSED
+
+
+def test_a_table_that_somebody_took_away_comes_back(vps):
+    a, _ = jails(vps, "block return in on lo100 proto tcp to port 81\n")
+    vps.listen("vps", "tcp", "", 81)
+    vps.run("nft", "delete", "table", "inet", "newgate")
+    # What was loaded counts, not what the file says by now.
+    vps.write("/etc/pf.conf", "pass all\n")
+    vps.configure(jail("a", A) + jail("b", B) + jail("c", {4: "10.100.0.5", 6: "fd00:64::5"}), rc=RC)
+    vps.start("c")
+    assert vps.refused(a, "tcp", VPS[4], 81) == errno.ECONNREFUSED
+
+
+def test_switched_off_in_rc_conf(vps):
+    a, b = jails(vps, "pass all\n")
+    server = vps.listen(b, "tcp", "", 80)
+    assert vps.seen(a, "tcp", B[4], 80, server) == A[4]
+    vps.write("/etc/rc.conf", textwrap.dedent(RC).replace('pf_enable="YES"', 'pf_enable="NO"'))
+    vps.run("newgate", "up")
+    assert vps.refused(a, "tcp", B[4], 80) == errno.ECONNREFUSED  # allow.connect's default
