@@ -25,13 +25,12 @@ def disk(m, make, *mount):
         f.truncate(ROOM)
     try:
         run(*make, image)
-        PLACE.mkdir()
+        PLACE.mkdir(exist_ok=True)
         run("mount", "-o", "loop", image, PLACE)
         try:
             yield PLACE
         finally:
             run("umount", PLACE)
-            PLACE.rmdir()
     finally:
         image.unlink()
 

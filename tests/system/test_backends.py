@@ -419,3 +419,18 @@ def test_a_template_built_on_a_template(cloned):
     for template in ("third", "second", "_base"):
         disk.newgate("template", "destroy", "-y", template)
     assert disk.half_made() == []
+
+
+def test_a_jail_goes_on_when_its_snapshot_is_killed(cloned):
+    disk = cloned
+    if disk.keeps not in ("overlay", "dir") or disk.kind == "xfs":
+        pytest.skip("only copies need a jail to stand still")
+    disk.newgate("up", "a")
+    assert killed(disk, ("syncfs", 1), "snapshot", "a@s")
+    # It would wait for ever in one that stands still.
+    disk.vps.run("jexec", "a", "true")
+    frozen = disk.vps.cgroup() / "a" / "cgroup.freeze"
+    assert frozen.read_text() == "0\n"
+    disk.newgate("snapshot", "a@s")
+    assert frozen.read_text() == "0\n" and snapshots(disk, "a") == ["s"]
+    assert disk.half_made() == []

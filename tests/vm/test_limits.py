@@ -97,3 +97,33 @@ def test_systemd_keeps_its_tree(host):
     host.sh("jail -r '*'")
     assert host.sh(f"cd {top} && ls -d */ && cat *.slice/cgroup.subtree_control").replace("newgate/\n", "") \
         == slices.replace("newgate/\n", "")
+
+
+def test_disk(host):
+    """Project quotas: of what a jail changed, and of a whole tree."""
+    store = "/var/lib/newgate"
+    host.sh("truncate -s 200M /disk.img; mkfs.ext4 -q -O quota,project -E quotatype=prjquota /disk.img")
+    host.jails('a { rctl = "disk:deny=8m"; } b { rctl = "disk:deny=16m"; path = "/var/lib/newgate/roots/b"; }')
+    host.clone("a")
+    assert "is on ext4 without project quotas" in host.ask("jail -c a 2>&1").stdout
+    host.sh("newgate destroy -y a")
+    host.sh(f"mount -o loop,prjquota /disk.img {store}")
+    try:
+        host.sh("newgate template create base --from busybox")
+        host.clone("a")
+        host.sh("newgate init --store dir")
+        host.clone("b")
+        host.sh("jail -c")
+        fill = "dd if=/dev/zero of=/big bs=1M count={} 2>&1"
+        for jail, much in (("a", 20), ("b", 20)):
+            assert "quota exceeded" in host.jexec(jail, fill.format(much), status=1), jail
+            host.jexec(jail, "rm /big")
+            host.jexec(jail, fill.format(5))
+        # A file of the template's that is changed is the jail's own from then on.
+        host.jexec("a", "cp /bin/busybox /tmp/x; rm /big")
+        assert '"quota": 8388608' in host.sh("newgate df --json a").replace('":', '": ').replace("  ", " ")
+        host.sh("newgate snapshot a@s; newgate rollback -y a@s")
+        assert "quota exceeded" in host.jexec("a", fill.format(20), status=1)
+        host.sh("jail -r '*'; newgate destroy -y a b; newgate template destroy -y base")
+    finally:
+        host.ask(f"jail -r '*'; umount {store}; rm /disk.img")
