@@ -7,41 +7,16 @@
 #include "cmd/edit.h"
 #include "cmd/storage.h"
 #include "conf/files.h"
-#include "net/lease.h"
-
-static bool has_lease(const struct leases *l, const char *jail)
-{
-	for (size_t i = 0; i < l->n; i++)
-		if (l->v[i].jail && str_eq(l->v[i].jail, jail))
-			return true;
-	return false;
-}
-
-static int write_free(const char *jail, struct ng_err *err)
-{
-	autodone(leases_done) struct leases l = {.fd = -1};
-	int rc = leases_open(&l, cmd_root, err);
-
-	/* The jail's lock is held: nobody gives it one meanwhile. */
-	if (rc < 0 || !has_lease(&l, jail))
-		return rc;
-	rc = leases_lock(&l, err);
-	if (rc < 0)
-		return rc;
-	rc = leases_free(&l, jail, err);
-	leases_unlock(&l);
-	return rc;
-}
 
 static bool free_leases(const struct storage *s, const char *jail)
 {
 	struct ng_err err = {0}, again = {0};
-	int rc = write_free(jail, &err);
+	int rc = storage_free_leases(jail, &err);
 
 	/* What the tree took may be free only when that is on the disk. */
 	if (rc == -ENOSPC || rc == -EDQUOT) {
 		autoclose int dir = open(s->store.dir, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-		if (dir >= 0 && syncfs(dir) == 0 && (rc = write_free(jail, &again)) == 0)
+		if (dir >= 0 && syncfs(dir) == 0 && (rc = storage_free_leases(jail, &again)) == 0)
 			return true;
 	}
 	if (rc < 0)

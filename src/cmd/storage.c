@@ -8,6 +8,7 @@
 #include "cmd/cmd.h"
 #include "cmd/progress.h"
 #include "conf/files.h"
+#include "net/lease.h"
 #include "store/rebase.h"
 
 int storage_open(struct storage *s)
@@ -152,6 +153,29 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	return rc == 0;
+}
+
+static bool has_lease(const struct leases *l, const char *jail)
+{
+	for (size_t i = 0; i < l->n; i++)
+		if (l->v[i].jail && str_eq(l->v[i].jail, jail))
+			return true;
+	return false;
+}
+
+int storage_free_leases(const char *jail, struct ng_err *err)
+{
+	autodone(leases_done) struct leases l = {.fd = -1};
+	int rc = leases_open(&l, cmd_root, err);
+
+	if (rc < 0 || !has_lease(&l, jail))
+		return rc;
+	rc = leases_lock(&l, err);
+	if (rc < 0)
+		return rc;
+	rc = leases_free(&l, jail, err);
+	leases_unlock(&l);
+	return rc;
 }
 
 bool storage_ask(const char *fmt, ...)

@@ -39,6 +39,9 @@ bool storage_clone(struct storage *s, const char *from, const struct conf_jail *
 /* Says that there is none of that name, with the nearest. */
 void storage_no_jail(struct storage *s, const char *jail);
 
+/* Gives the jail's addresses to others. It does not run, nor is it started meanwhile. */
+int storage_free_leases(const char *jail, struct ng_err *err) MUST_CHECK;
+
 /* Asks on the terminal. True: yes. Where there is nobody to ask, tells to say -y. */
 bool storage_ask(const char *fmt, ...) PRINTF(1, 2);
 

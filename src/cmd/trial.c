@@ -8,6 +8,7 @@
 #include "cmd/configured.h"
 #include "cmd/held.h"
 #include "cmd/progress.h"
+#include "cmd/storage.h"
 #include "jail/attach.h"
 
 #define SCRIPT_MAX (127 * 1024) /* the kernel's limit of one argument, less what stands before it */
@@ -27,7 +28,7 @@ static int end(struct configured *c, const char *jail, struct ng_err *err)
 	if (runs(c, jail) &&
 	    run_jails(&c->state, &c->conf, &c->rc, &o, &jail, 1, &configured_sink) != 0)
 		return err_set(err, EIO, "jail %s could not be ended", jail);
-	return 0;
+	return storage_free_leases(jail, err);
 }
 
 static int begin(struct configured *c, const char *jail, const char *path, struct ng_err *err)

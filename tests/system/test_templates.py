@@ -147,6 +147,8 @@ def no_jail_is_left(vps):
     assert [p.name for p in jails.iterdir() if p.name[0] != "."] == []
     assert list(vps.path("/var/lib/newgate").glob("*/.partial/*")) == []
     assert list(vps.path("/var/lib/newgate/roots").glob(".build*")) == []
+    leases = vps.path("/var/lib/newgate/leases").read_text().splitlines()
+    assert [line for line in leases if "build_" in line][-1:] in ([], ["free build_web"], ["free build_a"])
 
 
 def test_a_script_makes_a_template(vps):
