@@ -137,13 +137,6 @@ static bool each_ruleset(struct pf_world *w, const char *pattern,
 	return false;
 }
 
-static bool means_newgate(const char *anchor)
-{
-	size_t n = strlen(PF_ANCHOR_NEWGATE);
-
-	return strncmp(anchor, PF_ANCHOR_NEWGATE, n) == 0 && (!anchor[n] || anchor[n] == '/');
-}
-
 static bool applies(const struct pf_at *at, const struct pf_rule *r)
 {
 	return match_iface(at, r->ifname, r->ifnot) && (r->dir == PF_INOUT || r->dir == at->c->dir);
@@ -271,7 +264,7 @@ static bool translate_in(void *arg, const struct pf_ruleset *rs)
 		}
 		if (r->action != PF_ANCHOR)
 			continue;
-		if (means_newgate(r->anchor) && newgate_translates(t)) {
+		if (pf_is_newgate(r->anchor) && newgate_translates(t)) {
 			t->rule = r;
 			return true;
 		}
@@ -319,7 +312,7 @@ static void decide(struct filter *f, const struct pf_rule *r, const char *anchor
 /* What a jail sends elsewhere meets newgate/… where it enters, though its line names no interface. */
 static bool meets_newgate(const struct pf_at *at, const struct pf_rule *r)
 {
-	return r->action == PF_ANCHOR && !r->ifname && means_newgate(r->anchor) && at->c->jails &&
+	return r->action == PF_ANCHOR && !r->ifname && pf_is_newgate(r->anchor) && at->c->jails &&
 	       at->c->dir == PF_IN && r->dir != PF_OUT;
 }
 
@@ -330,7 +323,7 @@ static bool enter_anchor(struct filter *f, const struct pf_rule *r, const char *
 	bool outer = f->matched, ended;
 
 	f->matched = false;
-	if (means_newgate(r->anchor) && w->newgate) {
+	if (pf_is_newgate(r->anchor) && w->newgate) {
 		int says = w->newgate(w->arg, f->at.c, &f->v->packet);
 
 		if (says >= 0)

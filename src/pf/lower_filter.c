@@ -3,11 +3,6 @@
 
 /* ---- newgate/… ---- */
 
-static bool is_newgate(const struct pf_rule *r)
-{
-	return str_eq(r->anchor, PF_ANCHOR_NEWGATE) || str_prefix(r->anchor, PF_ANCHOR_NEWGATE "/");
-}
-
 static struct lower_match of_newgate(const struct place *p)
 {
 	return match_of(LF_MARK, match_mark(p->w, LOWER_NEWGATE, LOWER_NEWGATE, LOWER_NEWGATE));
@@ -117,7 +112,6 @@ static void anchor_part(const struct place *p, const struct pf_rule *r, bool qui
 	bool both = r->quick && quick;
 	struct granted g[2];
 	struct pf_rule rule = newgate_rule(r);
-	size_t first = v->n;
 
 	/* Of several rulesets the last one is the first to be asked among what is reversed. */
 	for (size_t k = 0; k < w->pf->nrulesets; k++) {
@@ -133,9 +127,8 @@ static void anchor_part(const struct place *p, const struct pf_rule *r, bool qui
 		if (pf_anchor_matches(r->anchor, w->pf->ruleset[k].path))
 			jump_to(p, r, part_chain(&in, &w->pf->ruleset[k], false), v);
 	}
-	if (!is_newgate(r) || quick != r->quick)
+	if (!pf_is_newgate(r->anchor) || quick != r->quick)
 		return;
-	(void)first;
 	ask_opened(p, r, v);
 	for (size_t k = 0, n = newgate_grants(p, g); k < n; k++) {
 		struct steps s = newgate_steps(p, &g[k]);
@@ -250,7 +243,7 @@ static void ordered_anchor(const struct place *p, const struct pf_rule *r, struc
 	struct lowering *w = p->w;
 	size_t before = w->ndecisions;
 
-	if (is_newgate(r))
+	if (pf_is_newgate(r->anchor))
 		ordered_newgate(p, r, v);
 	for (size_t k = 0; k < w->pf->nrulesets; k++) {
 		struct place in = inside(p, &w->pf->ruleset[k]);

@@ -5,11 +5,6 @@
 
 #include "pf/lowering.h"
 
-static bool names_newgate(const char *anchor)
-{
-	return str_eq(anchor, PF_ANCHOR_NEWGATE) || str_prefix(anchor, PF_ANCHOR_NEWGATE "/");
-}
-
 void alts_done(struct alts *a)
 {
 	free(a->v);
@@ -28,7 +23,7 @@ void alts_all(struct alts *a, struct lower_match m)
 		a->v[i].m[a->v[i].n++] = m;
 }
 
-bool alt_set_af(struct alt *a, int af)
+static bool alt_set_af(struct alt *a, int af)
 {
 	if (a->af && af && a->af != af)
 		return false;
@@ -466,7 +461,7 @@ static void settle_family(struct alts *a)
 
 void match_rule(const struct place *p, const struct pf_rule *r, struct alts *out)
 {
-	bool newgate = r->action == PF_ANCHOR && names_newgate(r->anchor);
+	bool newgate = r->action == PF_ANCHOR && pf_is_newgate(r->anchor);
 	struct alt first = {.af = r->af};
 
 	*out = (struct alts){0};

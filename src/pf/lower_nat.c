@@ -424,11 +424,6 @@ static void binat(const struct nat *n)
 
 /* ---- rulesets and anchors ---- */
 
-static bool is_newgate(const struct pf_rule *r)
-{
-	return str_eq(r->anchor, PF_ANCHOR_NEWGATE) || str_prefix(r->anchor, PF_ANCHOR_NEWGATE "/");
-}
-
 static void no_translation(const struct nat *n, enum lower_do what)
 {
 	struct pf_rule r = *n->r;
@@ -478,9 +473,9 @@ static void enter(const struct nat *n)
 {
 	struct lowering *w = n->p->w;
 
-	if (is_newgate(n->r) && n->section == 'r' && !n->p->far)
+	if (pf_is_newgate(n->r->anchor) && n->section == 'r' && !n->p->far)
 		newgate_rdr(n);
-	if (is_newgate(n->r) && n->section == 'n' && !n->p->far)
+	if (pf_is_newgate(n->r->anchor) && n->section == 'n' && !n->p->far)
 		newgate_nat(n);
 	for (size_t k = 0; k < w->pf->nrulesets; k++) {
 		const struct pf_ruleset *rs = &w->pf->ruleset[k];

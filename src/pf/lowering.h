@@ -93,8 +93,6 @@ void match_names(const struct place *p, const char *ifname, struct alts *out);
 void match_rule(const struct place *p, const struct pf_rule *r, struct alts *out);
 /* Adds a condition to every alternative. */
 void alts_all(struct alts *a, struct lower_match m);
-/* Are all its rules within one family, and which? */
-bool alt_set_af(struct alt *a, int af);
 /* Does the name mean near packets of pairs (lo0); the jails' interface? */
 void match_meaning(const struct lowering *w, const char *ifname, bool *near, bool *far,
 		   bool *every);

@@ -63,16 +63,18 @@ bool pf_anchor_matches(const char *pattern, const char *path)
 	return strncmp(pattern, path, n - 1) == 0 && path[n - 1] && !strchr(path + n - 1, '/');
 }
 
-static bool names_newgate(const struct pf_rules *rules)
+bool pf_is_newgate(const char *anchor)
 {
 	size_t n = strlen(PF_ANCHOR_NEWGATE);
 
-	for (size_t i = 0; i < rules->n; i++) {
-		const char *a = rules->v[i].action == PF_ANCHOR ? rules->v[i].anchor : NULL;
+	return strncmp(anchor, PF_ANCHOR_NEWGATE, n) == 0 && (!anchor[n] || anchor[n] == '/');
+}
 
-		if (a && strncmp(a, PF_ANCHOR_NEWGATE, n) == 0 && (!a[n] || a[n] == '/'))
+static bool names_newgate(const struct pf_rules *rules)
+{
+	for (size_t i = 0; i < rules->n; i++)
+		if (rules->v[i].action == PF_ANCHOR && pf_is_newgate(rules->v[i].anchor))
 			return true;
-	}
 	return false;
 }
 

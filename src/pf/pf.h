@@ -257,6 +257,7 @@ bool pf_anchor_matches(const char *pattern, const char *path);
 /* The anchors "newgate/JAIL": what jail.conf itself asks for. The rules come from jail.conf, not from
  * pf.conf; see lower.h. */
 #define PF_ANCHOR_NEWGATE "newgate"
+bool pf_is_newgate(const char *anchor); /* an anchor rule's: is it one of these? */
 bool pf_names_newgate(const struct pf *pf);
 
 /* ---- print ---- */
