@@ -245,6 +245,10 @@ static int user_add(int argc, char **argv)
 		warn_msg("%s is a user already: newgate host user passwd %s", address, address);
 		return 1;
 	}
+	if (host_entry(&g.l, LIST_ALIASES, address) >= 0) {
+		warn_msg("%s is an alias: newgate host alias remove %s", address, address);
+		return 1;
+	}
 	autofree char *hash = new_hash(&g, address);
 	if (!hash)
 		return 1;

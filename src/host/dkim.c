@@ -1,5 +1,6 @@
 #include "host/dkim.h"
 
+#include <stdio.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
@@ -64,20 +65,17 @@ int dkim_record(const struct host *h, const char *domain, char **out, struct ng_
 	return 0;
 }
 
-int tls_make_own(const struct host *h, struct ng_err *err)
+/* What the host and the names for clients are called. */
+static int make_pair(const struct host *h, const char *cert, const char *key, struct ng_err *err)
 {
-	autofree char *cert = host_path(h, HOST_ETC "/tls/fullchain.pem"),
-		      *key = host_path(h, HOST_ETC "/tls/key.pem"),
-		      *ca = host_path(h, HOST_ETC "/tls/ca.pem"), *text = NULL;
-	struct str subject autodone(str_done) = {0}, names autodone(str_done) = {0};
-	size_t len;
+	struct str subject autodone(str_done) = {0}, names autodone(str_done) = {0},
+			   half autodone(str_done) = {0};
 
-	if (access(cert, F_OK) == 0)
-		return 0;
 	str_addf(&subject, "/CN=%s", h->hostname);
 	str_addf(&names,
 		 "subjectAltName=DNS:%s,DNS:mta-sts.%s,DNS:autoconfig.%s,DNS:autodiscover.%s",
 		 h->hostname, h->domain, h->domain, h->domain);
+	str_addf(&half, "%s.new", cert);
 	const char *const argv[] = {"openssl",
 				    "req",
 				    "-x509",
@@ -95,20 +93,34 @@ int tls_make_own(const struct host *h, struct ng_err *err)
 				    "-keyout",
 				    key,
 				    "-out",
-				    cert,
+				    half.s,
 				    NULL};
-	int rc = folder_of(cert, err);
 	mode_t before = umask(077);
-	if (rc == 0)
-		rc = tools_run(NULL, argv, "openssl", NULL, err);
+	int rc = tools_run(NULL, argv, "openssl", NULL, err);
 	umask(before);
 	if (rc < 0)
+		return rc;
+	/* The certificate last: where it is, the key is too. */
+	if (chmod(half.s, 0644) < 0 || rename(half.s, cert) < 0)
+		return err_sys(err, errno, "%s", cert);
+	return 0;
+}
+
+int tls_make_own(const struct host *h, struct ng_err *err)
+{
+	autofree char *cert = host_path(h, HOST_ETC "/tls/fullchain.pem"),
+		      *key = host_path(h, HOST_ETC "/tls/key.pem"),
+		      *ca = host_path(h, HOST_ETC "/tls/ca.pem"), *text = NULL;
+	size_t len;
+	int rc = folder_of(cert, err);
+
+	if (rc == 0 && access(cert, F_OK) < 0)
+		rc = make_pair(h, cert, key, err);
+	if (rc < 0 || access(ca, F_OK) == 0)
 		return rc;
 	/* The web mail believes this certificate, and whichever comes in its place. */
 	rc = file_read(cert, &text, &len);
 	if (rc == 0)
 		rc = file_replace(ca, text, len, 0644);
-	if (rc == 0 && chmod(cert, 0644) < 0)
-		rc = -errno;
-	return rc < 0 ? err_sys(err, rc, "%s", cert) : 0;
+	return rc < 0 ? err_sys(err, rc, "%s", ca) : 0;
 }

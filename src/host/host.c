@@ -81,7 +81,8 @@ static int read_line(struct host *h, char *line, unsigned number, struct ng_err 
 		if (!str_eq(key, settings[i].key))
 			continue;
 		free(*slot(h, i));
-		*slot(h, i) = mem_strdup(trimmed(value));
+		value = trimmed(value);
+		*slot(h, i) = *value ? mem_strdup(value) : NULL;
 		return 0;
 	}
 	const char *near = str_nearest(key, names, ARRAY_SIZE(names));

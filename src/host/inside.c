@@ -90,8 +90,12 @@ int inside_run(struct state *s, const char *jail, const char *const *argv, const
 	pid_t pid = fork();
 	if (pid < 0)
 		return err_sys(err, errno, "fork");
-	if (pid == 0)
+	if (pid == 0) {
+		/* Else the command would never see the end of its input. */
+		close(take_fd(&to_wr));
+		close(take_fd(&from_rd));
 		child(s, &r, argv, to_rd, from_wr);
+	}
 	close(take_fd(&to_rd));
 	close(take_fd(&from_wr));
 	sigset_t pipe, before;
