@@ -4,7 +4,9 @@ import json
 
 
 def test_first_steps(host):
-    host.sh("rm /etc/rc.conf; test ! -e /etc/jail.conf")
+    # What other tests had: a network that is in use, a template.
+    host.sh("rm /etc/rc.conf; test ! -e /etc/jail.conf; ip link delete lo100 2>/dev/null;"
+            "newgate template destroy -y base")
     # Before anything is there, every verb that only looks says so and is content.
     assert "`newgate create NAME` makes one" in host.sh("newgate status")
     assert "`newgate init` writes the first files" in host.sh("newgate check")
@@ -15,7 +17,6 @@ def test_first_steps(host):
     assert steps == ["newgate doctor", "newgate template create base --from busybox",
                      "newgate create web template=base", "jail -c web", "jexec web /bin/sh",
                      "systemctl enable newgate"]
-    host.sh("newgate template destroy -y base")
     for step in steps:
         # The host has a firewall of its own, which flushes; and no clock.
         host.sh(step, status=2 if step == "newgate doctor" else 0)
@@ -46,6 +47,9 @@ def test_first_steps(host):
     assert host.sh("newgate explain internet web:80").startswith("pass: ")
     host.sh("newgate down")
     assert host.running() == {}
+    # Not in the other order: web names db.
+    assert "db" in host.ask("newgate destroy -y db").stderr
+    host.sh("newgate destroy -y web && newgate destroy -y db && ip link delete lo100")
 
 
 def test_a_kernel_without_its_modules(host):
