@@ -860,3 +860,12 @@ def test_switched_off_in_rc_conf(vps):
     vps.write("/etc/rc.conf", textwrap.dedent(RC).replace('pf_enable="YES"', 'pf_enable="NO"'))
     vps.run("newgate", "up")
     assert vps.refused(a, "tcp", B[4], 80) == errno.ECONNREFUSED  # allow.connect's default
+
+
+def test_no_jail_starts_before_a_pf_conf_that_cannot_be_read(vps):
+    vps.write("/etc/pf.conf", "pass\nblok in\n")
+    vps.configure(jail("a", A), rc=RC)
+    told = vps.run("jail", "-c", "a", status=1)
+    assert "/etc/pf.conf:2:1" in told.stderr
+    vps.write("/etc/pf.conf", "pass\n")
+    vps.start("a")
