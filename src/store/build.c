@@ -167,12 +167,11 @@ static int fill(struct build *b, const struct source *src, struct ng_err *err)
 	return b->t.b->fill(src, &b->t, err);
 }
 
-static int add_defaults(struct build *b, const char *folder)
+static void add_defaults(struct build *b, const char *folder)
 {
 	autofree char *text = read_beside(b->s, folder, DEFAULTS);
 
 	str_add(&b->defaults, text ? text : "");
-	return 0;
 }
 
 /* The whole tree is there; of an overlay's only what differs from the layers below. */

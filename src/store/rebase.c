@@ -13,7 +13,7 @@
 #include "sys/fd.h"
 #include "sys/path.h"
 
-#define MARK "rebase" /* in the jail's folder: phase and snapshot of one that is under way */
+#define MARK REBASE_MARK /* "PHASE SNAPSHOT" */
 #define MARK_ROOM 512
 
 void rebase_done(struct rebase *r)

@@ -41,6 +41,7 @@ int rebase_commit(const struct store *s, const char *jail, struct ng_err *err) M
 /* It is not: everything is as it was at the snapshot. The jail does not run. */
 int rebase_back(const struct store *s, const char *jail, struct ng_err *err) MUST_CHECK;
 
+#define REBASE_MARK "rebase" /* in the jail's folder while one is under way, or was killed */
 /* Of one that was killed before the jail could run again: goes back. 1: it did, 0: there was
  * nothing, -errno. The caller holds the jail, which does not run. */
 int rebase_heal(const struct store *s, const char *jail, struct ng_err *err) MUST_CHECK;

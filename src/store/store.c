@@ -172,9 +172,13 @@ int store_layout(const struct store *s, const char *jail, const char *path,
 	autodone(thing_done) struct thing t = THING_NONE;
 
 	*out = (struct store_layout){0};
-	int rc = rebase_heal(s, jail, err);
-	if (rc >= 0)
-		rc = thing_open(s, STORE_JAILS, jail, &t, err);
+	int rc = thing_open(s, STORE_JAILS, jail, &t, err);
+	if (rc == 0 && faccessat(t.dir, REBASE_MARK, F_OK, 0) == 0) {
+		thing_done(&t);
+		rc = rebase_heal(s, jail, err);
+		if (rc >= 0)
+			rc = thing_open(s, STORE_JAILS, jail, &t, err);
+	}
 	/* The configuration says where the jail is; a clone made for another path is not it. */
 	if (rc == -ENOENT || (rc == 0 && !store_same_path(t.e.path, path)))
 		return plain_layout(s, jail, path, out, err);

@@ -6,6 +6,7 @@ import os
 import signal
 import subprocess
 import tarfile
+from pathlib import Path
 
 import pytest
 
@@ -322,6 +323,20 @@ def test_an_interrupted_test_takes_it_back(running):
     assert p.wait(timeout=60) == 1
     assert running.jail("web").run("cat", "/root/mine").stdout == "jail\n"
     assert template_of(running) == "base"
+
+
+def test_a_start_puts_right_what_was_cut_off(running):
+    """As a power cut leaves it: the mark is there, and half of the changes."""
+    running.jail("web").run("sh", "-c", "echo kept >/root/mine")
+    running.run("jail", "-r", "web")
+    running.run("newgate", "snapshot", "web@before")
+    running.write("/var/lib/newgate/jails/web/rebase", "apply before\n")
+    root = running.path("/var/lib/newgate/jails/web")
+    path = dict(line.split(" ", 1) for line in (root / "origin").read_text().splitlines())["path"]
+    ((root / "upper" if (root / "upper").exists() else Path(path)) / "root/mine").write_text("half")
+    running.run("jail", "-c", "web")
+    assert running.jail("web").run("cat", "/root/mine").stdout == "kept\n"
+    assert not (root / "rebase").exists() and not (root / "snapshots/before").exists()
 
 
 def test_killed_while_it_is_tested(running):
