@@ -7,7 +7,8 @@
 #include "base/str.h"
 #include "cmd/cmd.h"
 #include "conf/files.h"
-#include "firewall/host.h"
+#include "firewall/firewall.h"
+#include "firewall/lockout.h"
 #include "pf/lower.h"
 
 static int read_below(void *arg UNUSED, const char *path, char **text, size_t *len)
@@ -43,11 +44,30 @@ static int read_host(const struct rcconf *rc, struct firewall_host *host, struct
 }
 
 /* What can be read may still be more than nftables can do. */
-static void check_lowered(const struct pf *pf, const struct pf_host *host, struct diags *d)
+static bool check_lowered(const struct pf *pf, const struct pf_host *host, struct diags *d)
 {
 	struct lower l = {0};
+	unsigned before = d->errors;
 	pf_lower(&l, pf, host, d);
 	lower_done(&l);
+	return d->errors == before;
+}
+
+/* Would loading it end the session that this may be typed in? */
+static void check_lockout(const struct rcconf *rc, const struct pf *pf, const struct pf_host *host,
+			  struct diags *d)
+{
+	autodone(state_done) struct state s = {.dir = -1};
+	struct ng_err err = {0};
+	struct nl route = {0}, filter = {0};
+
+	if (state_open(&s, cmd_root, &err) < 0 || nl_open(&route, NETLINK_ROUTE) < 0)
+		return;
+	if (nl_open(&filter, NETLINK_NETFILTER) == 0) {
+		firewall_lockout(pf, host, &route, &filter, firewall_is_on(&s, rc), d);
+		nl_close(&filter);
+	}
+	nl_close(&route);
 }
 
 size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
@@ -78,7 +98,7 @@ size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
 	const struct pf_reader reader = {.read = read_below, .host = &host.host};
 	pf_read(&pf, &reader, name, text, len, d);
 	pf_finish(&pf, &reader, d);
-	if (d->errors == before)
-		check_lowered(&pf, &host.host, d);
+	if (d->errors == before && check_lowered(&pf, &host.host, d))
+		check_lockout(rc, &pf, &host.host, d);
 	return 1 + pf.files.n;
 }

@@ -162,7 +162,7 @@ struct judge {
 	const struct pf_host *host;
 	struct nl *route, *filter;
 	bool on;
-	struct strv *out;
+	struct diags *out;
 };
 
 static const struct pf_iface *route_to(void *arg, const struct ip *to)
@@ -221,8 +221,7 @@ static void tell(struct judge *j, const struct pf_verdict *v, const char *what)
 	struct str rule autodone(str_done) = {0};
 
 	pf_print_rule(&rule, j->pf, v->rule);
-	strv_addf(j->out, "%s:%u:%u: %s (%s)", v->rule->pos.file, v->rule->pos.line,
-		  v->rule->pos.col, what, str_text(&rule));
+	diag_warn(j->out, v->rule->pos, "%s (%s)", what, str_text(&rule));
 }
 
 struct wanted {
@@ -298,7 +297,7 @@ static void judge_listener(struct judge *j, const struct lockout_socket *s)
 }
 
 void firewall_lockout(const struct pf *pf, const struct pf_host *host, struct nl *route,
-		      struct nl *filter, bool on, struct strv *out)
+		      struct nl *filter, bool on, struct diags *out)
 {
 	struct judge j = {pf, host, route, filter, on, out};
 	struct sockets s = {0};

@@ -105,9 +105,8 @@ static int plan_pf(struct up *u, const struct rcconf *rc, struct ng_err *err)
 		struct net *n = &u->all.net;
 
 		reconcile_add(&u->plan, ACT_CHANGE, text.s);
+		firewall_lockout(&f.pf, &f.host.host, &n->route, &n->filter, f.loaded, &d);
 		tell_faults(&d, DIAG_WARNING, &u->warnings);
-		firewall_lockout(&f.pf, &f.host.host, &n->route, &n->filter, f.loaded,
-				 &u->warnings);
 	}
 	return got < 0 ? got : 0;
 }

@@ -760,11 +760,13 @@ def test_warns_of_a_cut_session(vps):
         vps.write("/etc/rc.conf", textwrap.dedent(RC))
         vps.write("/etc/pf.conf", "pass all\nblock in proto tcp to port 22\n")
         told = vps.run("newgate", "up", "-n", status=2).stderr
-        assert "/etc/pf.conf:2:1: this cuts the SSH session from 203.0.113.1" in told
+        assert "/etc/pf.conf:2:1: warning: this cuts the SSH session from 203.0.113.1" in told
+        told = vps.run("newgate", "check").stdout + vps.run("newgate", "check").stderr
+        assert re.search(r"pf\.conf:2:1: .*this cuts the SSH session from 203\.0\.113\.1", told), told
         # Whoever is connected has no state yet: a rule that keeps states does not match.
         vps.write("/etc/pf.conf", "block all\npass in proto tcp to port 22\n")
         told = vps.run("newgate", "up", "-n", status=2).stderr
-        assert "/etc/pf.conf:1:1: this cuts the SSH session from 203.0.113.1" in told
+        assert "/etc/pf.conf:1:1: warning: this cuts the SSH session from 203.0.113.1" in told
         assert "connect to sshd again" not in told
         vps.write("/etc/pf.conf", "pass all no state\n")
         assert "SSH" not in vps.run("newgate", "up").stderr
@@ -775,7 +777,7 @@ def test_warns_of_an_sshd_that_nobody_reaches(vps):
     vps.write("/etc/rc.conf", textwrap.dedent(RC))
     vps.write("/etc/pf.conf", "block in on eth0\n")
     told = vps.run("newgate", "up", "-n", status=2).stderr
-    assert "/etc/pf.conf:1:1: this lets nobody on the internet reach sshd at port 22" in told
+    assert "/etc/pf.conf:1:1: warning: this lets nobody on the internet reach sshd at port 22" in told
     vps.write("/etc/pf.conf", "block in on eth0\npass in on eth0 proto tcp to port ssh\n")
     assert "sshd" not in vps.run("newgate", "up", "-n", status=2).stderr
     assert listener
