@@ -16,32 +16,35 @@ PIECE = 8 << 20
 PLACE = BASE / "disk"
 
 
-@contextlib.contextmanager
-def disk(m, make, *mount):
-    """A file system on an image with holes, at PLACE."""
-    peers.need(make[0])
+def new_image(m):
     image = m.build / "bench-disk"
     with open(image, "wb") as f:
         f.truncate(ROOM)
+    return image
+
+
+@contextlib.contextmanager
+def disk(m, make):
+    """A file system on an image with holes, at PLACE."""
+    peers.need(make[0])
+    image = new_image(m)
     try:
         run(*make, image)
         PLACE.mkdir(exist_ok=True)
         run("mount", "-o", "loop", image, PLACE)
-        try:
-            yield PLACE
-        finally:
-            run("umount", PLACE)
     finally:
-        image.unlink()
+        image.unlink()  # it lasts as long as it is mounted
+    try:
+        yield PLACE
+    finally:
+        run("umount", PLACE)
 
 
 @contextlib.contextmanager
 def pool(m):
     """zfs-fuse on an image: slower than ZFS in the kernel, but with the same commands."""
     peers.need("zfs-fuse")
-    image = m.build / "bench-disk"
-    with open(image, "wb") as f:
-        f.truncate(ROOM)
+    image = new_image(m)
     # Elsewhere it would take the host's pools, and wait for a name server.
     run("sh", "-ec", """
         mkdir -p /run/zfs /run/lock/zfs
@@ -53,10 +56,11 @@ def pool(m):
         umount /etc/hosts""")
     try:
         run("zpool", "create", "-m", PLACE, "tank", image)
+        image.unlink()  # it lasts as long as the pool
         yield PLACE
     finally:
         run("sh", "-c", f"umount -R {PLACE}; kill -9 $(cat /run/zfs/pid); umount /var/lib/zfs")
-        image.unlink()
+        image.unlink(missing_ok=True)
 
 
 def make_root(size):
@@ -137,7 +141,7 @@ def on_btrfs(m, report, rounds, tree):
             "cp -a --reflink": copying(PLACE / "from", "--reflink=always"),
         }
         contest(m, report, rounds, tree, "btrfs", others,
-                {"btrfs subvolume snapshot": 2, "cp -a --reflink": 1})
+                {"btrfs subvolume snapshot": 2.5, "cp -a --reflink": 1})
 
 
 def on_zfs(m, report, rounds, tree):
@@ -148,7 +152,7 @@ def on_zfs(m, report, rounds, tree):
         others = {"zfs clone": ([], ["zfs", "clone", "tank/from@now", "tank/copy"],
                                 [["sh", "-c", "until zfs destroy tank/copy 2>/dev/null; do :; done"]]),
                   "cp -a": copying(PLACE / "from")}
-        contest(m, report, rounds, tree, "zfs:tank/newgate", others, {"zfs clone": 5, "cp -a": 0.3})
+        contest(m, report, rounds, tree, "zfs:tank/newgate", others, {"zfs clone": 8, "cp -a": 0.3})
 
 
 def clones(m, report, rounds):

@@ -12,12 +12,12 @@
  */
 #include <sched.h>
 #include <sys/wait.h>
-#include "conf/files.h"
 #include "base/mem.h"
+#include "conf/files.h"
 #include "jail/control.h"
+#include "jail/limits.h"
 #include "run/differ.h"
 #include "run/job.h"
-#include "jail/limits.h"
 #include "sys/cgroup.h"
 #include "sys/ns.h"
 
