@@ -2,6 +2,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <strings.h>
 #include <termios.h>
 #include <unistd.h>
 
@@ -92,7 +93,7 @@ static char *used_by(const struct hosting *g, const char *domain)
 
 	for (size_t k = 0; k < ARRAY_SIZE(lists); k++)
 		for (size_t i = 0; host_next(&g->l, lists[k], &i, &key, &rest);)
-			if (str_eq(strchr(key, '@') ? strchr(key, '@') + 1 : "", domain))
+			if (strcasecmp(strchr(key, '@') ? strchr(key, '@') + 1 : "", domain) == 0)
 				return take_ptr(key);
 	return NULL;
 }

@@ -85,18 +85,22 @@ static int site_remove(int argc, char **argv)
 		warn_msg("there is no site %s: newgate host site list", argv[1]);
 		return 1;
 	}
+	autofree char *name = NULL;
+	const char *what;
+	size_t i = (size_t)at;
+	host_next(&g.l, LIST_SITES, &i, &name, &what);
 	host_unset(&g.l, LIST_SITES, at);
 	if (host_lists_write(&g.h, &g.l, LIST_SITES, &err) < 0) {
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	autofree char *conf = host_path(&g.h, HOST_SITES "/%s.conf", argv[1]);
-	autofree char *made = host_path(&g.h, HOST_DATA "/made" HOST_SITES "/%s.conf", argv[1]);
+	autofree char *conf = host_path(&g.h, HOST_SITES "/%s.conf", name);
+	autofree char *made = host_path(&g.h, HOST_DATA "/made" HOST_SITES "/%s.conf", name);
 	if ((unlink(conf) < 0 || unlink(made) < 0) && errno != ENOENT)
 		warn_msg("%s: %s", conf, strerror(errno));
 	if (hosting_files(&g) || hosting_reload(&g, "web"))
 		return 1;
-	printf("%s is served no more; its files stay where they are\n", argv[1]);
+	printf("%s is served no more; its files stay where they are\n", name);
 	return 0;
 }
 

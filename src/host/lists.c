@@ -1,6 +1,7 @@
 #include "host/lists.h"
 
 #include <stdlib.h>
+#include <strings.h>
 #include <sys/stat.h>
 #include "base/file.h"
 #include "base/mem.h"
@@ -72,7 +73,7 @@ int host_entry(const struct host_lists *l, enum host_list which, const char *key
 	autofree char *k = NULL;
 
 	for (size_t i = 0; host_next(l, which, &i, &k, &rest);)
-		if (str_eq(k, key))
+		if (strcasecmp(k, key) == 0)
 			return (int)i - 1;
 	return -1;
 }

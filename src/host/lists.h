@@ -25,7 +25,8 @@ int host_tables_write(const struct host *h, const struct host_lists *l,
 		      struct ng_err *err) MUST_CHECK;
 void host_lists_done(struct host_lists *l);
 
-/* An entry's key is what stands before the first blank or colon. The index of its line, or -1. */
+/* An entry's key is what stands before the first blank or colon, in letters of either size. The index
+ * of its line, or -1. */
 int host_entry(const struct host_lists *l, enum host_list which, const char *key);
 /* From *i on, the next line that is an entry; false at the end. *key: owned by the caller; *rest
  * points into the line, behind the key and what divides them. */
