@@ -38,7 +38,7 @@ static void forget_made(struct pfctl *p)
 {
 	if (p->made)
 		firewall_done(&p->f);
-	p->made = false;
+	p->made = p->built_in = false;
 }
 
 static void pfctl_done(struct pfctl *p)
@@ -75,6 +75,8 @@ int pfctl_loaded(struct pfctl *p)
 
 	if (p->made)
 		return 0;
+	if (!firewall_is_on(&p->state, &p->rc) && !firewall_holds(&p->state))
+		return pfctl_policy(p);
 	p->made = true;
 	if (net_pf_make(&p->net, NULL, &p->f, &d, &err) == 0)
 		return 0;

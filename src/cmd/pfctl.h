@@ -13,6 +13,7 @@ struct pfctl {
 	struct net net;
 	struct firewall f; /* what is loaded, or what is to be; made by pfctl_loaded */
 	bool made;
+	bool built_in;      /* it is the built-in policy, of which nothing is counted */
 	const char *anchor; /* -a; "" */
 	unsigned verbose;
 	bool quiet, json;
@@ -25,6 +26,9 @@ int pfctl_open(struct pfctl *p) MUST_CHECK;
 int pfctl_loaded(struct pfctl *p) MUST_CHECK;
 /* As pfctl does on standard error, unless -q. */
 void pfctl_say(const struct pfctl *p, const char *fmt, ...) PRINTF(2, 3);
+
+/* pfctl_policy.c: makes the built-in policy ready instead. 0 or 1. */
+int pfctl_policy(struct pfctl *p) MUST_CHECK;
 
 /* pfctl_show.c: -s WHAT. pfctl_table.c: -t TABLE -T COMMAND ADDRESS … */
 int pfctl_show(struct pfctl *p, const char *what);

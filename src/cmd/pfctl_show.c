@@ -89,7 +89,7 @@ static int show_rules(struct pfctl *p, bool nat)
 		warn_msg("Anchor does not exist.");
 		return 1;
 	}
-	if ((p->verbose || p->json) &&
+	if ((p->verbose || p->json) && !p->built_in &&
 	    firewall_count(&p->f.pf, &p->net.filter, &counters, &err) < 0)
 		return told(&err);
 	const struct pf_rules *sections[] = {nat ? &rs->nat : &rs->scrub,
@@ -114,7 +114,7 @@ static int show_labels(struct pfctl *p)
 
 	if (pfctl_loaded(p))
 		return 1;
-	if (firewall_count(&p->f.pf, &p->net.filter, &counters, &err) < 0)
+	if (!p->built_in && firewall_count(&p->f.pf, &p->net.filter, &counters, &err) < 0)
 		return told(&err);
 	const struct pf_ruleset *rs = pf_find_ruleset(&p->f.pf, p->anchor);
 	struct output *o = p->json ? output_open(stdout, true, "labels") : NULL;

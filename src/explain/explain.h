@@ -67,6 +67,9 @@ void explain_world_done(struct explain_world *w);
 /* The address to which a jail's redirects of that family lead; NULL. */
 const struct explain_addr *explain_target(const struct explain_jail *j, int family);
 
+/* Where clouds tell a machine its secrets: networks, NULL-terminated. */
+extern const char *const explain_metadata[];
+
 /* ---- the question ---- */
 
 enum explain_who { WHO_INTERNET, WHO_HOST, WHO_JAIL, WHO_NOBODY };

@@ -57,16 +57,17 @@ static bool in_ranges(const struct explain_world *w, const struct ip *ip)
 	return false;
 }
 
-/* Where clouds tell a machine its secrets. */
+const char *const explain_metadata[] = {"169.254.0.0/16",      "168.63.129.16",
+					"100.100.100.200",     "192.0.0.192",
+					"fd00:ec2::/64",       "fd00:42::42",
+					"fd00:c1::a9fe:a9fe",  "fd20:ce::254",
+					"64:ff9b::a9fe:0/112", NULL};
+
 static bool is_metadata(const struct point *p)
 {
-	static const char *const where[] = {
-	    "169.254.0.0/16",     "168.63.129.16", "100.100.100.200",
-	    "192.0.0.192",        "fd00:ec2::/64", "fd00:42::42",
-	    "fd00:c1::a9fe:a9fe", "fd20:ce::254",  "64:ff9b::a9fe:0/112"};
-	for (size_t i = 0; i < ARRAY_SIZE(where) && !p->some; i++) {
+	for (const char *const *where = explain_metadata; *where && !p->some; where++) {
 		struct ipnet net;
-		if (ipnet_parse(where[i], &net) == 0 && ipnet_has(&net, &p->ip))
+		if (ipnet_parse(*where, &net) == 0 && ipnet_has(&net, &p->ip))
 			return true;
 	}
 	return false;

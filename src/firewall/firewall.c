@@ -24,6 +24,11 @@ bool firewall_is_on(const struct state *s, const struct rcconf *rc)
 	return str_prefix(text, "on");
 }
 
+bool firewall_holds(const struct state *s)
+{
+	return faccessat(s->dir, PF_RULES, F_OK, 0) == 0;
+}
+
 int firewall_switch(struct state *s, bool on, struct ng_err *err)
 {
 	const struct str text = {.s = on ? (char *)"on\n" : (char *)"off\n", .len = on ? 3 : 4};

@@ -14,6 +14,8 @@
 
 /* Is pf on? As pfctl -e or -d said last, else by rc.conf's pf_enable. */
 bool firewall_is_on(const struct state *s, const struct rcconf *rc);
+/* Was anything loaded since the host booted? It is kept while pf is off. */
+bool firewall_holds(const struct state *s);
 int firewall_switch(struct state *s, bool on, struct ng_err *err) MUST_CHECK;
 
 /* A text that is to be a ruleset from now on. */

@@ -160,6 +160,26 @@ def test_flushing(host):
     ping(host)
 
 
+def test_without_a_pf_conf_the_built_in_policy_is_shown(vps):
+    vps.configure('''
+web { ip4.addr = "10.100.0.2"; rdr = "tcp 8080 -> 80"; allow.connect = "db tcp 5432"; }
+db { ip4.addr = "10.100.0.3"; }
+''', rc="""
+        cloned_interfaces="lo100"
+        ifconfig_lo100_alias0="inet 10.100.0.1 netmask 255.255.255.0"
+        """)
+    rules, nat = show(vps, "-sr"), show(vps, "-sn")
+    assert "pass in quick on lo100 inet proto tcp from 10.100.0.2 to 10.100.0.3 port = postgresql" \
+        " flags S/SA keep state" in rules
+    assert "block return in quick on lo100 proto tcp from any to any port = smtp" in rules
+    assert any(rule.startswith("nat on eth0 inet from 10.100.0.0/24 to any -> (eth0:0)") for rule in nat)
+    assert any("to (self) port = http-alt tag newgate_rdr -> 10.100.0.2 port 80" in rule for rule in nat)
+    # It reads back as the same, and may be loaded.
+    vps.write("/etc/printed.conf", "\n".join(nat + rules) + "\n")
+    assert show(vps, "-nvf", "/etc/printed.conf") == nat + rules
+    assert json.loads(vps.run("pfctl", "-sr", "--json").stdout)["rules"][0]["packets"] == 0
+
+
 # --- newgate confirm ---
 
 
