@@ -64,10 +64,12 @@ static bool same_time(const struct statx_timestamp *a, const struct statx_timest
 	return a->tv_sec == b->tv_sec && a->tv_nsec == b->tv_nsec;
 }
 
-/* The same file of a file system that shares it between the trees, untouched. */
+/* The same file of a file system that shares it between the trees, untouched. Some count whole
+ * seconds, in which a file can change twice. */
 static bool untouched(const struct statx *a, const struct statx *b)
 {
-	return a->stx_ino == b->stx_ino && same_time(&a->stx_ctime, &b->stx_ctime);
+	return a->stx_ino == b->stx_ino && same_time(&a->stx_ctime, &b->stx_ctime) &&
+	       a->stx_ctime.tv_nsec != 0;
 }
 
 static int same_bytes(struct finding *f, int a, int b)
