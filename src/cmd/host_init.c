@@ -194,13 +194,11 @@ static int start(void)
 
 static void say_next(const struct host *h)
 {
-	printf(
-	    "\nThe mail host of %s runs. What is left to do:\n"
-	    "  newgate host user add you@%s   a mailbox\n"
-	    "  newgate host dns                     what to write into the zone of %s\n"
-	    "  newgate host diff                    what you changed of the files that were made\n"
-	    "Web mail: https://%s/\n",
-	    h->domain, h->domain, h->domain, h->hostname);
+	printf("\nThe mail host of %s runs. What is left to do:\n"
+	       "  newgate host user add you@%s   a mailbox\n"
+	       "  newgate host diff   what you changed of the files that were made\n"
+	       "Web mail: https://%s/\n",
+	       h->domain, h->domain, h->hostname);
 }
 
 static int init_with(const struct options *o)

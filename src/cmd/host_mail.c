@@ -258,37 +258,34 @@ static int user_add(int argc, char **argv)
 	return hosting_save(&g, LIST_USERS, mail_jails + 1);
 }
 
-/* The user's line, and what is in it; told where there is none. */
-static int find_user(struct hosting *g, const char *text, char **address, char **hash, char **quota)
+/* The place of the user's line; told where there is none: -1. */
+static int find_user(struct hosting *g, const char *text, char **address)
 {
-	const char *rest;
-
 	*address = own_address(g, text, false);
 	if (!*address)
 		return -1;
 	int at = host_entry(&g->l, LIST_USERS, *address);
-	if (at < 0) {
+	if (at < 0)
 		warn_msg("there is no user %s: newgate host user list", *address);
-		return -1;
-	}
-	rest = g->l.of[LIST_USERS].v[at];
-	host_user_parse(strchr(rest, ':') ? strchr(rest, ':') + 1 : "", hash, quota);
 	return at;
 }
 
 static int user_passwd(int argc, char **argv)
 {
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *address = NULL, *old = NULL, *quota = NULL;
+	autofree char *address = NULL;
 
 	if (argc != 2)
 		return host_usage();
-	if (hosting_open(&g, true) || find_user(&g, argv[1], &address, &old, &quota) < 0)
+	if (hosting_open(&g, true))
+		return 1;
+	int at = find_user(&g, argv[1], &address);
+	if (at < 0)
 		return 1;
 	autofree char *hash = new_hash(&g, address);
 	if (!hash)
 		return 1;
-	autofree char *line = host_user_line(address, hash, quota);
+	autofree char *line = host_user_changed(g.l.of[LIST_USERS].v[at], hash, NULL);
 	host_set(&g.l, LIST_USERS, address, line);
 	return hosting_save(&g, LIST_USERS, mail_jails + 1);
 }
@@ -296,14 +293,16 @@ static int user_passwd(int argc, char **argv)
 static int user_quota(int argc, char **argv)
 {
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *address = NULL, *hash = NULL, *old = NULL;
+	autofree char *address = NULL;
 
 	if (argc != 3)
 		return host_usage();
-	if (!good_quota(argv[2]) || hosting_open(&g, true) ||
-	    find_user(&g, argv[1], &address, &hash, &old) < 0)
+	if (!good_quota(argv[2]) || hosting_open(&g, true))
 		return 1;
-	autofree char *line = host_user_line(address, hash, argv[2]);
+	int at = find_user(&g, argv[1], &address);
+	if (at < 0)
+		return 1;
+	autofree char *line = host_user_changed(g.l.of[LIST_USERS].v[at], NULL, argv[2]);
 	host_set(&g.l, LIST_USERS, address, line);
 	return hosting_save(&g, LIST_USERS, mail_jails + 1);
 }
@@ -311,13 +310,13 @@ static int user_quota(int argc, char **argv)
 static int user_remove(int argc, char **argv)
 {
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *address = NULL, *hash = NULL, *quota = NULL;
+	autofree char *address = NULL;
 
 	if (argc != 2)
 		return host_usage();
 	if (hosting_open(&g, true))
 		return 1;
-	int at = find_user(&g, argv[1], &address, &hash, &quota);
+	int at = find_user(&g, argv[1], &address);
 	if (at < 0)
 		return 1;
 	host_unset(&g.l, LIST_USERS, at);

@@ -71,6 +71,28 @@ static int site_add(int argc, char **argv)
 	return 0;
 }
 
+/* What newgate made goes; what somebody changed stays, under a name that nginx does not read. */
+static int put_aside(const char *conf, const char *made)
+{
+	autofree char *now = NULL, *then = NULL;
+	struct str kept autodone(str_done) = {0};
+	size_t n;
+	bool users = file_read(conf, &now, &n) == 0 &&
+		     (file_read(made, &then, &n) < 0 || !str_eq(now, then));
+	int rc;
+
+	str_addf(&kept, "%s.removed", conf);
+	rc = users ? rename(conf, kept.s) : unlink(conf);
+	if (rc < 0 && errno != ENOENT) {
+		warn_msg("%s: %s", conf, strerror(errno));
+		return 1;
+	}
+	if (users)
+		printf("what you changed is kept as %s\n", kept.s);
+	(void)unlink(made);
+	return 0;
+}
+
 static int site_remove(int argc, char **argv)
 {
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
@@ -96,8 +118,8 @@ static int site_remove(int argc, char **argv)
 	}
 	autofree char *conf = host_path(&g.h, HOST_SITES "/%s.conf", name);
 	autofree char *made = host_path(&g.h, HOST_DATA "/made" HOST_SITES "/%s.conf", name);
-	if ((unlink(conf) < 0 || unlink(made) < 0) && errno != ENOENT)
-		warn_msg("%s: %s", conf, strerror(errno));
+	if (put_aside(conf, made))
+		return 1;
 	if (hosting_files(&g) || hosting_reload(&g, "web"))
 		return 1;
 	printf("%s is served no more; its files stay where they are\n", name);

@@ -117,6 +117,38 @@ void host_user_parse(const char *rest, char **hash, char **quota)
 	}
 }
 
+char *host_user_changed(const char *line, const char *hash, const char *quota)
+{
+	size_t name = strcspn(line, ":"), old = line[name] ? strcspn(line + name + 1, ":") : 0;
+	const char *rest = line[name] ? line + name + 1 + old : "";
+	const char *field = strstr(rest, QUOTA_FIELD);
+	struct str b = {0};
+
+	str_addn(&b, line, name);
+	str_addc(&b, ':');
+	if (hash)
+		str_add(&b, hash);
+	else
+		str_addn(&b, line + name + 1, old);
+	if (!quota) {
+		str_add(&b, rest);
+	} else if (field) {
+		str_addn(&b, rest, (size_t)(field - rest) + strlen(QUOTA_FIELD));
+		str_addf(&b, "%s%s", quota,
+			 field + strlen(QUOTA_FIELD) + strcspn(field + strlen(QUOTA_FIELD), " \t"));
+	} else {
+		/* Extra fields are the eighth. */
+		size_t colons = 0;
+		for (const char *p = rest; *p; p++)
+			colons += *p == ':';
+		str_add(&b, rest);
+		for (; colons < 6; colons++)
+			str_addc(&b, ':');
+		str_addf(&b, "%s" QUOTA_FIELD "%s", b.s[b.len - 1] == ':' ? "" : " ", quota);
+	}
+	return str_take(&b);
+}
+
 char *host_user_line(const char *address, const char *hash, const char *quota)
 {
 	struct str b = {0};

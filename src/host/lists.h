@@ -39,6 +39,8 @@ void host_unset(struct host_lists *l, enum host_list which, int line);
 /* A user's line: its hash and quota (either may be NULL; owned by the caller), and the line of them. */
 void host_user_parse(const char *rest, char **hash, char **quota);
 char *host_user_line(const char *address, const char *hash, const char *quota) MUST_CHECK;
+/* The same line with another hash or quota (NULL: as it is); what else it has stays. */
+char *host_user_changed(const char *line, const char *hash, const char *quota) MUST_CHECK;
 /* What sites lead to: "JAIL tcp PORT", each once. */
 void host_proxies(const struct host_lists *l, struct strv *out);
 

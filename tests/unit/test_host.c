@@ -223,6 +223,15 @@ static void test_users(void **arg)
 	host_user_parse(rest, &hash, &quota);
 	assert_string_equal(hash, "{ARGON2ID}$argon2id$v=19$x");
 	assert_string_equal(quota, "2M");
+	autofree char *other =
+	    host_user_changed("a@b.org:{X}y::::/home::userdb_mail=z", "{N}n", "3M");
+	assert_string_equal(other,
+			    "a@b.org:{N}n::::/home::userdb_mail=z userdb_quota_rule=*:storage=3M");
+	autofree char *again = host_user_changed(other, NULL, "4M");
+	assert_string_equal(again,
+			    "a@b.org:{N}n::::/home::userdb_mail=z userdb_quota_rule=*:storage=4M");
+	autofree char *bare = host_user_changed("a@b.org:{X}y", NULL, "4M");
+	assert_string_equal(bare, "a@b.org:{X}y::::::userdb_quota_rule=*:storage=4M");
 	autofree char *plain = host_user_line("a@b.org", hash, NULL);
 	host_user_parse(strchr(plain, ':') + 1, &same, &none);
 	assert_string_equal(same, hash);
