@@ -47,7 +47,7 @@ static void add_running(struct overview *o, struct state *s, const struct record
 	for (size_t i = 0; i < r->param.n; i++)
 		if (str_prefix(r->param.v[i], "rdr="))
 			strv_add(&j->rdr, r->param.v[i] + 4);
-	j->failure = state_failure(s, r->name);
+	j->failure = o->failures ? state_failure(s, r->name) : NULL;
 	if (j->state == JAIL_STARTING && !state_busy(s, r->name)) {
 		j->state = JAIL_FAILED;
 		free(j->failure);
@@ -71,7 +71,7 @@ static void add_configured(struct overview *o, struct state *s, const struct con
 	struct diags d autodone(diags_done) = {0};
 	struct conf_jail conf = {0};
 	struct overview_jail *j = add(o, block);
-	j->failure = state_failure(s, block);
+	j->failure = o->failures ? state_failure(s, block) : NULL;
 	/* A block with faults is shown all the same: `newgate check` tells about it. */
 	if (conf_resolve(c, block, CONF_FOR_STOP, &conf, &d) == 0) {
 		add_values(&j->address, &conf, P_IP4_ADDR);
@@ -103,7 +103,7 @@ int overview_read(struct state *s, const struct conf *conf, struct overview *out
 {
 	struct record *r = NULL;
 	size_t n = 0;
-	*out = (struct overview){0};
+	*out = (struct overview){.failures = state_has_failures(s)};
 	int rc = state_all(s, &r, &n, err);
 	if (rc < 0)
 		return rc;

@@ -32,6 +32,7 @@ struct overview_jail {
 struct overview {
 	struct overview_jail *v;
 	size_t n;
+	bool failures; /* some reason of a failure is kept: failed jails have theirs */
 };
 
 /* Running jails by jid, then the configured others in order of definition. conf may be NULL. */

@@ -533,6 +533,17 @@ void state_set_failure(struct state *s, const char *jail, const char *text)
 		unlinkat(s->dir, path, 0);
 }
 
+bool state_has_failures(struct state *s)
+{
+	struct dirent *e = NULL;
+	DIR *d = open_folder(s, "failed");
+	while (d && (e = readdir(d)) && strspn(e->d_name, ".") == strlen(e->d_name))
+		;
+	if (d)
+		closedir(d);
+	return e != NULL;
+}
+
 char *state_failure(struct state *s, const char *jail)
 {
 	autofree char *path = entry("failed", jail);

@@ -98,6 +98,8 @@ bool state_is_stale(struct state *s, const char *jail);
  * worth a second complaint. */
 void state_set_failure(struct state *s, const char *jail, const char *text);
 char *state_failure(struct state *s, const char *jail) MUST_CHECK; /* or NULL; the caller frees */
+/* Is any reason kept? Of many jails, none has to be asked for where not. */
+bool state_has_failures(struct state *s);
 
 /* Waits for and holds the jail's lock; close the descriptor to let go. */
 int state_lock(struct state *s, const char *name, struct ng_err *err) MUST_CHECK;
