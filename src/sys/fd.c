@@ -199,9 +199,14 @@ int pid_start_time(pid_t pid, uint64_t *ticks)
 {
 	char path[32], buf[1024];
 	snprintf(path, sizeof path, "/proc/%d/stat", (int)pid);
-	ssize_t n = fd_get(AT_FDCWD, path, buf, sizeof buf);
-	if (n < 0)
-		return n == -ENOENT ? -ESRCH : (int)n;
+	autoclose int fd = open(path, O_RDONLY | O_CLOEXEC | O_NOCTTY);
+	if (fd < 0)
+		return errno == ENOENT ? -ESRCH : -errno;
+	/* The kernel gives the whole line at once: who asks of many processes need not ask for its end. */
+	ssize_t n = read(fd, buf, sizeof buf - 1);
+	if (n <= 0)
+		return n < 0 ? -errno : -ESRCH;
+	buf[n] = '\0';
 	/* The second field is the program's name in parentheses and may hold anything. */
 	char *p = strrchr(buf, ')');
 	char state;
