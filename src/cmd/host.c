@@ -1,5 +1,6 @@
 /* newgate host: web and e-mail, each service in a jail of its own. */
 #include <fcntl.h>
+#include <getopt.h>
 #include <stdio.h>
 #include <sys/file.h>
 #include <unistd.h>
@@ -106,6 +107,35 @@ int host_dispatch(const struct host_verb *v, size_t n, const char *what, int arg
 	warn_msg("%s: there is no \"%s\"%s%s%s", what, argv[1], near ? " (did you mean \"" : "",
 		 near ? near : "", near ? "\"?)" : "");
 	return host_usage();
+}
+
+int host_list(int argc, char **argv, enum host_list which, const char *rows, const char *field,
+	      const char *header,
+	      void (*more)(const struct hosting *g, struct output *o, const char *rest))
+{
+	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	autofree char *key = NULL;
+	const char *rest;
+	bool json = false;
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
+		if (opt != 'j')
+			return host_usage();
+		json = true;
+	}
+	if (optind != argc)
+		return host_usage();
+	if (hosting_open(&g, false))
+		return 1;
+	struct output *o = output_open(stdout, json, rows);
+	for (size_t i = 0; host_next(&g.l, which, &i, &key, &rest);) {
+		output_row(o);
+		output_str(o, field, header, key);
+		if (more)
+			more(&g, o, rest);
+	}
+	return output_close(o) < 0;
 }
 
 /* ---- diff, apply ---- */

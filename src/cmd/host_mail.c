@@ -11,31 +11,10 @@
 #include "base/num.h"
 #include "cmd/cmd.h"
 #include "cmd/hosting.h"
-#include "cmd/output.h"
 #include "cmd/storage.h"
 #include "host/dkim.h"
 
 static const char *const mail_jails[] = {"dkim", "dovecot", "postfix", NULL};
-
-/* Only --json may stand there. -1: it was told. */
-static int list_options(int argc, char **argv)
-{
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
-	int json = 0;
-
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j') {
-			host_usage();
-			return -1;
-		}
-		json = 1;
-	}
-	if (optind != argc) {
-		host_usage();
-		return -1;
-	}
-	return json;
-}
 
 /* The address as it is kept; told where it is none, or of no domain of ours. NULL. */
 static char *own_address(struct hosting *g, const char *text, bool any)
@@ -123,19 +102,7 @@ static int domain_remove(int argc, char **argv)
 
 static int domain_list(int argc, char **argv)
 {
-	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *key = NULL;
-	const char *rest;
-	int json = list_options(argc, argv);
-
-	if (json < 0 || hosting_open(&g, false))
-		return 1;
-	struct output *o = output_open(stdout, json, "domains");
-	for (size_t i = 0; host_next(&g.l, LIST_DOMAINS, &i, &key, &rest);) {
-		output_row(o);
-		output_str(o, "domain", "DOMAIN", key);
-	}
-	return output_close(o) < 0;
+	return host_list(argc, argv, LIST_DOMAINS, "domains", "domain", "DOMAIN", NULL);
 }
 
 int host_domain_verbs(int argc, char **argv)
@@ -329,25 +296,17 @@ static int user_remove(int argc, char **argv)
 	return status;
 }
 
+static void add_quota(const struct hosting *g, struct output *o, const char *rest)
+{
+	autofree char *hash = NULL, *quota = NULL;
+
+	host_user_parse(rest, &hash, &quota);
+	output_str(o, "quota", "QUOTA", quota ? quota : g->h.quota);
+}
+
 static int user_list(int argc, char **argv)
 {
-	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *key = NULL;
-	const char *rest;
-	int json = list_options(argc, argv);
-
-	if (json < 0 || hosting_open(&g, false))
-		return 1;
-	struct output *o = output_open(stdout, json, "users");
-	for (size_t i = 0; host_next(&g.l, LIST_USERS, &i, &key, &rest);) {
-		autofree char *hash = NULL, *quota = NULL;
-
-		host_user_parse(rest, &hash, &quota);
-		output_row(o);
-		output_str(o, "user", "USER", key);
-		output_str(o, "quota", "QUOTA", quota ? quota : g.h.quota);
-	}
-	return output_close(o) < 0;
+	return host_list(argc, argv, LIST_USERS, "users", "user", "USER", add_quota);
 }
 
 int host_user_verbs(int argc, char **argv)
@@ -411,25 +370,17 @@ static int alias_remove(int argc, char **argv)
 	return hosting_save(&g, LIST_ALIASES, mail_jails + 2);
 }
 
+static void add_targets(const struct hosting *g UNUSED, struct output *o, const char *rest)
+{
+	struct strv targets autodone(strv_done) = {0};
+
+	strv_split(&targets, rest, ", \t");
+	output_list(o, "targets", "TARGETS", (const char *const *)targets.v, targets.n);
+}
+
 static int alias_list(int argc, char **argv)
 {
-	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *key = NULL;
-	const char *rest;
-	int json = list_options(argc, argv);
-
-	if (json < 0 || hosting_open(&g, false))
-		return 1;
-	struct output *o = output_open(stdout, json, "aliases");
-	for (size_t i = 0; host_next(&g.l, LIST_ALIASES, &i, &key, &rest);) {
-		struct strv targets autodone(strv_done) = {0};
-
-		strv_split(&targets, rest, ", \t");
-		output_row(o);
-		output_str(o, "alias", "ALIAS", key);
-		output_list(o, "targets", "TARGETS", (const char *const *)targets.v, targets.n);
-	}
-	return output_close(o) < 0;
+	return host_list(argc, argv, LIST_ALIASES, "aliases", "alias", "ALIAS", add_targets);
 }
 
 int host_alias_verbs(int argc, char **argv)

@@ -9,7 +9,6 @@
 #include "base/num.h"
 #include "cmd/cmd.h"
 #include "cmd/hosting.h"
-#include "cmd/output.h"
 
 /* "JAIL:PORT" -> "proxy JAIL PORT"; told where it is not that. */
 static bool proxy_of(const char *text, struct str *out)
@@ -126,30 +125,14 @@ static int site_remove(int argc, char **argv)
 	return 0;
 }
 
+static void add_serves(const struct hosting *g UNUSED, struct output *o, const char *what)
+{
+	output_str(o, "serves", "SERVES", what);
+}
+
 static int site_list(int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
-	struct hosting g autodone(hosting_done) = HOSTING_NONE;
-	autofree char *name = NULL;
-	const char *what;
-	bool json = false;
-
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j')
-			return host_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return host_usage();
-	if (hosting_open(&g, false))
-		return 1;
-	struct output *o = output_open(stdout, json, "sites");
-	for (size_t i = 0; host_next(&g.l, LIST_SITES, &i, &name, &what);) {
-		output_row(o);
-		output_str(o, "site", "SITE", name);
-		output_str(o, "serves", "SERVES", what);
-	}
-	return output_close(o) < 0;
+	return host_list(argc, argv, LIST_SITES, "sites", "site", "SITE", add_serves);
 }
 
 int host_site_verbs(int argc, char **argv)

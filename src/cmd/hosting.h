@@ -2,6 +2,7 @@
 #ifndef NG_CMD_HOSTING_H
 #define NG_CMD_HOSTING_H
 
+#include "cmd/output.h"
 #include "host/files.h"
 #include "host/inside.h"
 #include "host/lists.h"
@@ -34,6 +35,11 @@ struct host_verb {
 /* Finds argv[1] among them and runs it; told with the nearest where there is none such. */
 int host_dispatch(const struct host_verb *v, size_t n, const char *what, int argc, char **argv);
 int host_usage(void); /* of `newgate host`; 1 */
+/* "list [--json]": a row of `rows` for each entry of the list, its key the column `field`; `more`
+ * (or NULL) adds what else there is to it. */
+int host_list(int argc, char **argv, enum host_list which, const char *rows, const char *field,
+	      const char *header,
+	      void (*more)(const struct hosting *g, struct output *o, const char *rest));
 
 /* Each in a file of its own, named after it. */
 int host_init(int argc, char **argv);

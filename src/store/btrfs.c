@@ -178,19 +178,6 @@ static int btrfs_forget(const struct thing *t, const char *name, int folder, str
 	return remove_at(folder, "root", err);
 }
 
-static int btrfs_snapshot_size(const struct thing *t, const char *name, int folder, uint64_t *bytes,
-			       struct ng_err *err)
-{
-	uint64_t shared;
-	autoclose int root = plain_open_dir(folder, "root", err);
-
-	(void)t;
-	if (root < 0)
-		return root;
-	int rc = measure_tree(root, bytes, &shared);
-	return rc < 0 ? err_sys(err, rc, "measuring snapshot %s", name) : 0;
-}
-
 static int btrfs_restore(struct thing *t, const char *name, int folder, bool later,
 			 struct ng_err *err)
 {
@@ -251,7 +238,7 @@ const struct store_backend backend_btrfs = {
     .quota = btrfs_quota,
     .snapshot = btrfs_snapshot,
     .forget = btrfs_forget,
-    .snapshot_size = btrfs_snapshot_size,
+    .snapshot_size = plain_snapshot_size,
     .restore = btrfs_restore,
     .mend = btrfs_mend,
     .displace = plain_displace,

@@ -71,19 +71,6 @@ static int dir_snapshot(const struct thing *t, const char *name, int folder, str
 	return to < 0 ? to : thing_copy(t, from, to, 0, err);
 }
 
-static int dir_snapshot_size(const struct thing *t, const char *name, int folder, uint64_t *bytes,
-			     struct ng_err *err)
-{
-	uint64_t shared;
-	autoclose int root = plain_open_dir(folder, "root", err);
-
-	(void)t;
-	if (root < 0)
-		return root;
-	int rc = measure_tree(root, bytes, &shared);
-	return rc < 0 ? err_sys(err, rc, "measuring snapshot %s", name) : 0;
-}
-
 static int dir_restore(struct thing *t, const char *name, int folder, bool later,
 		       struct ng_err *err)
 {
@@ -119,7 +106,7 @@ const struct store_backend backend_dir = {
     .usage = dir_usage,
     .quota = dir_quota,
     .snapshot = dir_snapshot,
-    .snapshot_size = dir_snapshot_size,
+    .snapshot_size = plain_snapshot_size,
     .restore = dir_restore,
     .mend = dir_mend,
     .displace = plain_displace,

@@ -297,19 +297,6 @@ static int overlay_snapshot(const struct thing *t, const char *name, int folder,
 	return thing_copy(t, from, to, COPY_UPPER, err);
 }
 
-static int overlay_snapshot_size(const struct thing *t, const char *name, int folder,
-				 uint64_t *bytes, struct ng_err *err)
-{
-	uint64_t shared;
-	autoclose int root = plain_open_dir(folder, "root", err);
-
-	(void)t;
-	if (root < 0)
-		return root;
-	int rc = measure_tree(root, bytes, &shared);
-	return rc < 0 ? err_sys(err, rc, "measuring snapshot %s", name) : 0;
-}
-
 /* The entry names the upper layer, so replacing the entry is the one step that switches to the copy
  * and to the template that it stood on. There are two names for taking turns. */
 static const char *const uppers[] = {"upper", "upper2"};
@@ -389,7 +376,7 @@ const struct store_backend backend_overlay = {
     .usage = overlay_usage,
     .quota = overlay_quota,
     .snapshot = overlay_snapshot,
-    .snapshot_size = overlay_snapshot_size,
+    .snapshot_size = plain_snapshot_size,
     .restore = overlay_restore,
     .mend = overlay_mend,
     .displace = overlay_displace,

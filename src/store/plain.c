@@ -8,6 +8,7 @@
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/str.h"
+#include "store/measure.h"
 #include "store/stage.h"
 #include "sys/path.h"
 
@@ -167,4 +168,17 @@ int plain_mend(struct thing *t, plain_remover *remove, struct ng_err *err)
 			return rc;
 	}
 	return remove(t->e.path, err);
+}
+
+int plain_snapshot_size(const struct thing *t, const char *name, int folder, uint64_t *bytes,
+			struct ng_err *err)
+{
+	uint64_t shared;
+	autoclose int root = plain_open_dir(folder, "root", err);
+
+	(void)t;
+	if (root < 0)
+		return root;
+	int rc = measure_tree(root, bytes, &shared);
+	return rc < 0 ? err_sys(err, rc, "measuring snapshot %s", name) : 0;
 }

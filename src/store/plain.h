@@ -19,6 +19,10 @@ int plain_layout(const struct thing *t, struct store_layout *out, struct ng_err 
 int plain_view(const struct thing *t, const char *snap, struct store_view *out,
 	       struct ng_err *err) MUST_CHECK;
 
+/* Of a snapshot that is a folder "root" of its own; an overlay's upper layer is one, too. */
+int plain_snapshot_size(const struct thing *t, const char *name, int folder, uint64_t *bytes,
+			struct ng_err *err) MUST_CHECK;
+
 /* A jail's tree is made, and removed, beside its path (stage_twin_name). */
 int plain_place(const struct thing *t, struct ng_err *err) MUST_CHECK;
 int plain_displace(const struct thing *t, struct ng_err *err) MUST_CHECK;
