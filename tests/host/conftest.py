@@ -1,70 +1,67 @@
 """Fixtures of the tests of newgate host with real software. Run as root:
 /usr/bin/python3 -m pytest tests/host"""
 
-import hashlib
+import contextlib
 import os
-import re
-import shutil
-import subprocess
 import sys
 from pathlib import Path
 
 import pytest
 
-SOURCE = Path(__file__).resolve().parent.parent.parent
-sys.path.insert(0, str(SOURCE / "tests" / "system"))
+sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 
-from test_debian import have_mirror  # noqa: E402
-from vps import BUILD, Vps  # noqa: E402
-
-# Debian's packages, as root's tar: slow to fetch and always the same.
-CACHE = BUILD / "host"
-JAILS = ("dkim", "dovecot", "postfix", "web")
+import trees  # noqa: E402
+from vps import Vps  # noqa: E402
+from world import World  # noqa: E402
 
 
-def packages(jail):
-    """As newgate host init asks for them."""
-    text = (SOURCE / "src/host/files.c").read_text()
-    listed = re.search(r'\{"%s",((?:\s*"[^"]*")+)\}' % jail, text)[1]
-    return "".join(re.findall(r'"([^"]*)"', listed))
-
-
-def packages_tar(jail):
-    wanted = packages(jail)
-    tar = CACHE / f"{jail}-{hashlib.sha256(wanted.encode()).hexdigest()[:12]}.tar"
-    if tar.exists():
-        return tar
-    if not shutil.which("mmdebstrap"):
-        pytest.skip("no mmdebstrap to make Debian's roots with")
-    if not have_mirror():
-        pytest.skip("no Debian mirror can be reached")
-    CACHE.mkdir(exist_ok=True)
-    half = CACHE / f"{jail}.new.{os.getpid()}.tar"
+def packages_tar(name):
     try:
-        subprocess.run(["mmdebstrap", "--variant=minbase", "--mode=root", "--quiet",
-                        '--aptopt=APT::Sandbox::User "root"',
-                        f"--include=cron,{wanted}", "bookworm", half], check=True, timeout=600)
-        half.rename(tar)
-    finally:
-        half.unlink(missing_ok=True)
-    return tar
+        return trees.packages_tar(name)
+    except trees.Unavailable as e:
+        pytest.skip(str(e))
 
 
-@pytest.fixture(scope="session")
-def mail():
-    """A VPS on which newgate host init was run, with alice and bob, who has 2 MB. All tests share it."""
+@contextlib.contextmanager
+def mail_host(*options, jails=trees.JAILS):
+    """A VPS on which newgate host init was run, with alice and bob, who has 2 MB."""
     if os.geteuid() != 0:
         pytest.skip("needs root: it makes namespaces")
-    tars = {jail: packages_tar(jail) for jail in JAILS}
+    tars = {jail: packages_tar(jail) for jail in jails}
     vps = Vps()
     try:
         for jail, tar in tars.items():
             vps.run("newgate", "template", "create", f"host-{jail}-packages", "--from", tar, timeout=120)
-        vps.run("newgate", "host", "init", "example.org", timeout=180)
-        for name, options in (("alice", ()), ("bob", ("--quota", "2M"))):
-            vps.run("newgate", "host", "user", "add", *options, f"{name}@example.org",
+        vps.run("newgate", "host", "init", *options, "example.org", timeout=180)
+        for name, quota in (("alice", ()), ("bob", ("--quota", "2M"))):
+            vps.run("newgate", "host", "user", "add", *quota, f"{name}@example.org",
                     input=f"secret of {name}\n")
         yield vps
         vps.remove_jails()
     finally:
         vps.close()
+
+
+@contextlib.contextmanager
+def world_of(vps):
+    """The rest of the internet around that VPS, to which it published its records."""
+    world = World(vps, packages_tar("remote"))
+    try:
+        world.publish()
+        yield world
+    finally:
+        world.close()
+
+
+@pytest.fixture(scope="session")
+def mail():
+    """The one that all tests share which only send and read."""
+    with mail_host() as vps:
+        yield vps
+
+
+@pytest.fixture(scope="session")
+def world(mail):
+    """The internet around it."""
+    with world_of(mail) as world:
+        yield world

@@ -48,7 +48,7 @@ def fetch(vps, user, subject):
         m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
     m.login(f"{user}@example.org", f"secret of {user}")
     m.select("INBOX")
-    _, (found,) = m.search(None, "SUBJECT", subject)
+    _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
     while not found:
         # Tells of what has arrived since, too.
         m.send(b"x IDLE\r\n")
@@ -57,7 +57,7 @@ def fetch(vps, user, subject):
         m.send(b"DONE\r\n")
         while not m.readline().startswith(b"x "):
             pass
-        _, (found,) = m.search(None, "SUBJECT", subject)
+        _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
     _, parts = m.fetch(found.split()[-1], "(RFC822)")
     m.logout()
     return parts[0][1]
