@@ -1,4 +1,5 @@
-"""A name server for tests: answers, in a namespace of the VPS, what a zone in text form has.
+"""A name server for tests (not called dns, which is the name of dnspython): answers, in a namespace of
+the VPS, what a zone in text form has.
 
     with Dns(vps, "internet", "198.51.100.53", "example.org. MX 10 mail.example.org.") as dns:
         ...
