@@ -302,10 +302,12 @@ _newgate_verb() {
 		if [[ $cur == -* ]]; then
 			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact'
 		elif ((cword == 1)); then
-			_newgate_offer 'init diff apply domain user alias site'
+			_newgate_offer 'init diff apply domain user alias site status queue'
 		elif ((cword == 2)) && [[ $prev == user ]]; then
 			_newgate_offer 'add passwd quota remove list'
-		elif ((cword == 2)); then
+		elif ((cword == 2)) && [[ $prev == queue ]]; then
+			_newgate_offer 'flush hold release remove'
+		elif ((cword == 2)) && [[ $prev == @(domain|alias|site) ]]; then
 			_newgate_offer 'add remove list'
 		fi
 		;;

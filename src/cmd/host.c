@@ -217,7 +217,7 @@ static int host_run(int argc, char **argv)
 	static const struct host_verb verbs[] = {
 	    {"init", host_init},           {"diff", diff_run},        {"apply", apply_run},
 	    {"domain", host_domain_verbs}, {"user", host_user_verbs}, {"alias", host_alias_verbs},
-	    {"site", host_site_verbs},
+	    {"site", host_site_verbs},     {"status", host_status},   {"queue", host_queue_verbs},
 	};
 
 	return host_dispatch(verbs, ARRAY_SIZE(verbs), "newgate host", argc, argv);
@@ -235,7 +235,9 @@ const struct cmd cmd_host = {
 	"user add ADDRESS [--quota SIZE] | passwd ADDRESS | quota ADDRESS SIZE | remove ADDRESS | "
 	"list [--json]\n"
 	"alias add ADDRESS TARGET … | remove ADDRESS | list [--json]\n"
-	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]",
+	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
+	"status [--json]\n"
+	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …",
     .summary = "hosts web and e-mail, each service in a jail of its own",
     .help =
 	"  init    builds the templates, writes the configuration, starts the jails\n"
@@ -245,5 +247,9 @@ const struct cmd cmd_host = {
 	"  user    the mailboxes; a password is read from the terminal or standard input\n"
 	"  alias   further addresses; \"@DOMAIN\" is all that are left\n"
 	"  site    web sites: files in /var/lib/newgate/host/web/sites/NAME, or another jail\n"
+	"  status  jails, queue, mailboxes, certificates, disk, and what needs doing; the exit "
+	"status\n"
+	"          is 1 where something is wrong\n"
+	"  queue   the letters that wait, and why\n"
 	"newgate-host(8) tells the whole.\n",
 };

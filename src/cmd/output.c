@@ -136,6 +136,31 @@ void output_bytes(struct output *o, const char *field, const char *header, uint6
 	put_number(o, cell, text);
 }
 
+/* Two units are as much as anyone reads. */
+const char *span_text(int64_t s, char buf[static SPAN_TEXT])
+{
+	if (s >= 86400)
+		snprintf(buf, SPAN_TEXT, "%" PRId64 "d%" PRId64 "h", s / 86400, s / 3600 % 24);
+	else if (s >= 3600)
+		snprintf(buf, SPAN_TEXT, "%" PRId64 "h%" PRId64 "m", s / 3600, s / 60 % 60);
+	else if (s >= 60)
+		snprintf(buf, SPAN_TEXT, "%" PRId64 "m%" PRId64 "s", s / 60, s % 60);
+	else
+		snprintf(buf, SPAN_TEXT, "%" PRId64 "s", s);
+	return buf;
+}
+
+void output_span(struct output *o, const char *field, const char *header, int64_t seconds)
+{
+	char **cell = field_begin(o, field, header, false);
+	char text[SPAN_TEXT];
+
+	if (cell)
+		*cell = mem_strdup(span_text(seconds, text));
+	else
+		str_addf(&o->text, "%" PRId64, seconds);
+}
+
 void output_real(struct output *o, const char *field, const char *header, double value)
 {
 	char text[48];

@@ -18,6 +18,10 @@ void output_bytes(struct output *o, const char *field, const char *header,
 		  uint64_t value); /* 12.3M for people */
 void output_real(struct output *o, const char *field, const char *header,
 		 double value); /* one digit behind the point */
+/* Of seconds: "3d4h", "12m5s" for people. */
+void output_span(struct output *o, const char *field, const char *header, int64_t seconds);
+#define SPAN_TEXT 32
+const char *span_text(int64_t seconds, char buf[static SPAN_TEXT]);
 void output_bool(struct output *o, const char *field, const char *header, bool value);
 void output_list(struct output *o, const char *field, const char *header, const char *const *v,
 		 size_t n);

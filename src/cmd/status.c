@@ -1,6 +1,5 @@
 /* newgate status, newgate metrics: all jails at one moment, for people, as JSON, for Prometheus. */
 #include <getopt.h>
-#include <inttypes.h>
 #include <stdio.h>
 #include <time.h>
 #include "base/mem.h"
@@ -10,20 +9,6 @@
 #include "conf/files.h"
 #include "run/overview.h"
 
-/* "3d4h", "12m5s": two units are as much as anyone reads. */
-static const char *span(int64_t s, char buf[static 32])
-{
-	if (s >= 86400)
-		snprintf(buf, 32, "%" PRId64 "d%" PRId64 "h", s / 86400, s / 3600 % 24);
-	else if (s >= 3600)
-		snprintf(buf, 32, "%" PRId64 "h%" PRId64 "m", s / 3600, s / 60 % 60);
-	else if (s >= 60)
-		snprintf(buf, 32, "%" PRId64 "m%" PRId64 "s", s / 60, s % 60);
-	else
-		snprintf(buf, 32, "%" PRId64 "s", s);
-	return buf;
-}
-
 static void put_list(struct output *o, const char *field, const char *header, const struct strv *v)
 {
 	output_list(o, field, header, (const char *const *)v->v, v->n);
@@ -32,7 +17,6 @@ static void put_list(struct output *o, const char *field, const char *header, co
 static void row_text(struct output *o, const struct overview_jail *j)
 {
 	const struct cgroup_usage *u = &j->usage.cg;
-	char buf[32];
 
 	output_str(o, "name", "NAME", j->name);
 	output_str(o, "state", "STATE", jail_state_name(j->state));
@@ -41,8 +25,8 @@ static void row_text(struct output *o, const struct overview_jail *j)
 	if (j->since) {
 		output_num(o, "processes", "PROCS", u->processes);
 		output_bytes(o, "memory", "MEMORY", u->memory);
-		output_str(o, "cpu", "CPU", span((int64_t)(u->cpu_usec / 1000000), buf));
-		output_str(o, "up", "UP", span(time(NULL) - j->since, buf));
+		output_span(o, "cpu", "CPU", (int64_t)(u->cpu_usec / 1000000));
+		output_span(o, "up", "UP", time(NULL) - j->since);
 	} else {
 		output_str(o, "processes", "PROCS", NULL);
 		output_str(o, "memory", "MEMORY", NULL);
