@@ -300,14 +300,14 @@ _newgate_verb() {
 		;;
 	host)
 		if [[ $cur == -* ]]; then
-			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact'
+			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact --for --background'
 		elif ((cword == 1)); then
-			_newgate_offer 'init diff apply domain user alias site status queue'
+			_newgate_offer 'init diff apply domain user alias site ban watch status queue'
 		elif ((cword == 2)) && [[ $prev == user ]]; then
 			_newgate_offer 'add passwd quota remove list'
 		elif ((cword == 2)) && [[ $prev == queue ]]; then
 			_newgate_offer 'flush hold release remove'
-		elif ((cword == 2)) && [[ $prev == @(domain|alias|site) ]]; then
+		elif ((cword == 2)) && [[ $prev == @(domain|alias|site|ban) ]]; then
 			_newgate_offer 'add remove list'
 		fi
 		;;

@@ -88,3 +88,20 @@ int num_size(const char *s, uint64_t *bytes)
 	*bytes = v << shift;
 	return 0;
 }
+
+int num_seconds(const char *s, uint32_t max, uint32_t *out)
+{
+	static const char units[] = "smhdw";
+	static const uint32_t each[] = {1, 60, 3600, 86400, 604800};
+	size_t len = strlen(s);
+	const char *unit = len ? memchr(units, s[len - 1], sizeof(units) - 1) : NULL;
+	uint64_t v;
+
+	int r = digits(s, s + len - (unit != NULL), &v);
+	if (r < 0)
+		return r;
+	if (v > max || v * (unit ? each[unit - units] : 1) > max)
+		return -ERANGE;
+	*out = (uint32_t)(v * (unit ? each[unit - units] : 1));
+	return 0;
+}

@@ -4,7 +4,9 @@
 #include <stdlib.h>
 #include "base/file.h"
 #include "base/mem.h"
+#include "base/num.h"
 #include "conf/files.h"
+#include "net/ban.h"
 
 const char *const host_jails[] = {"dkim", "dovecot", "postfix", "web", NULL};
 
@@ -25,6 +27,8 @@ static const struct {
     {"spam", offsetof(struct host, spam), "opendkim"},
     {"acme", offsetof(struct host, acme), DEFAULT_ACME},
     {"contact", offsetof(struct host, contact), NULL},
+    {"ban", offsetof(struct host, ban), HOST_BAN},
+    {"ban.except", offsetof(struct host, ban_except), NULL},
 };
 
 static char **slot(const struct host *h, size_t i)
@@ -140,6 +144,25 @@ int host_settings_write(const struct host *h, struct ng_err *err)
 	if (rc == 0)
 		rc = file_replace(path, text.s, text.len, 0644);
 	return rc < 0 ? err_sys(err, rc, "%s", path) : 0;
+}
+
+int host_ban_terms(const char *text, struct host_ban *out, struct ng_err *err)
+{
+	struct strv word autodone(strv_done) = {0};
+
+	*out = (struct host_ban){0};
+	strv_split(&word, text ? text : HOST_BAN, " \t");
+	if (word.n == 1 && str_eq(word.v[0], "off"))
+		return 0;
+	if (word.n == 3 && num_u32(word.v[0], 1, HOST_BAN_FAILURES, &out->failures) == 0 &&
+	    num_seconds(word.v[1], BAN_LONGEST, &out->within) == 0 && out->within > 0 &&
+	    num_seconds(word.v[2], BAN_FOREVER, &out->seconds) == 0 && out->seconds > 0)
+		return 0;
+	*out = (struct host_ban){0};
+	return err_set(err, EINVAL,
+		       HOST_CONF ": ban = %s is not \"off\" nor how many failures (at most %d) "
+				 "within which time ban for how long, such as \"" HOST_BAN "\"",
+		       text, HOST_BAN_FAILURES);
 }
 
 /* RFC 1035's letters, digits and hyphens; other scripts as punycode. */

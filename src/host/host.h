@@ -11,6 +11,7 @@
 #ifndef NG_HOST_HOST_H
 #define NG_HOST_HOST_H
 
+#include <stdint.h>
 #include "base/err.h"
 #include "base/str.h"
 
@@ -31,11 +32,22 @@ struct host {
 	char *spam;      /* "opendkim" or "rspamd" */
 	char *acme;      /* the directory URL of the certificate authority */
 	char *contact;   /* whom it writes to */
+	char *ban; /* "5 10m 1h": so many failed logins within 10 minutes ban for an hour; "off" */
+	char *ban_except; /* networks that are never banned; NULL: none */
 };
 /* -ENOENT: nothing was set up, and err says how to. */
 int host_settings_read(struct host *h, const char *root, struct ng_err *err) MUST_CHECK;
 int host_settings_write(const struct host *h, struct ng_err *err) MUST_CHECK;
 void host_settings_done(struct host *h);
+
+/* When an address is banned. failures 0: never. */
+struct host_ban {
+	uint32_t failures, within, seconds;
+};
+#define HOST_BAN "5 10m 1h"
+#define HOST_BAN_FAILURES 20 /* the most that are counted */
+/* text NULL: HOST_BAN. */
+int host_ban_terms(const char *text, struct host_ban *out, struct ng_err *err) MUST_CHECK;
 
 /* ROOT + path; the caller frees. */
 char *host_path(const struct host *h, const char *fmt, ...) PRINTF(2, 3) MUST_CHECK;

@@ -3,9 +3,11 @@
 #include <fcntl.h>
 #include <inttypes.h>
 #include <stdio.h>
+#include <time.h>
 #include "base/mem.h"
 #include "base/num.h"
 #include "firewall/firewall.h"
+#include "net/ban.h"
 #include "net/elem.h"
 #include "net/range.h"
 #include "net/hooks_nft.h" /* hooks_nft[]: the bytes of hooks.nft */
@@ -101,7 +103,8 @@ static int add_elements(struct net *n, struct str *out, struct ng_err *err)
 static int load(struct net *n, const struct rules_facts *f, const char *fingerprint,
 		const char *rules, struct ng_err *err)
 {
-	struct str text = {0};
+	struct str text autodone(str_done) = {0};
+	struct bans bans autodone(bans_done) = BANS_NONE; /* nobody changes them meanwhile */
 	/* The first line makes the second valid where there is none. */
 	str_addf(&text,
 		 "add table inet " NFT_TABLE "\ndelete table inet " NFT_TABLE "\n"
@@ -111,8 +114,11 @@ static int load(struct net *n, const struct rules_facts *f, const char *fingerpr
 		str_add(&text, str_text(&f->pf->text));
 	int rc = add_elements(n, &text, err);
 	if (rc == 0)
-		rc = nft_load(str_text(&text), err);
-	str_done(&text);
+		rc = bans_open(&bans, n->state, err);
+	if (rc < 0)
+		return rc;
+	bans_statements(&bans, time(NULL), &text);
+	rc = nft_load(str_text(&text), err);
 	return rc < 0 ? err_prefix(err, "table inet " NFT_TABLE) : 0;
 }
 

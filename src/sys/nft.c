@@ -2,6 +2,7 @@
 
 #include <arpa/inet.h>
 #include <assert.h>
+#include <endian.h>
 #include <fcntl.h>
 #include <spawn.h>
 #include <string.h>
@@ -105,6 +106,9 @@ static void element(struct nl_batch *b, uint16_t type, uint16_t flags, const str
 		value(b, NFTA_SET_ELEM_KEY_END, e->key_end, e->key_endlen);
 	if (e->datalen)
 		value(b, NFTA_SET_ELEM_DATA, e->data, e->datalen);
+	if (e->expires)
+		nl_attr(b, NFTA_SET_ELEM_TIMEOUT, &(uint64_t){htobe64(e->expires)},
+			sizeof(uint64_t));
 	nl_nest_end(b, elem);
 	if (pair)
 		interval_end(b, e);
@@ -119,6 +123,14 @@ void nft_add(struct nl_batch *b, const struct nft_elem *e)
 void nft_delete(struct nl_batch *b, const struct nft_elem *e)
 {
 	element(b, NFT_MSG_DELSETELEM, 0, e);
+}
+
+void nft_flush(struct nl_batch *b, const char *set)
+{
+	struct nfgenmsg head = {.nfgen_family = NFPROTO_INET, .version = NFNETLINK_V0};
+	nl_message(b, nft_type(NFT_MSG_DELSETELEM), 0, &head, sizeof head);
+	nl_attr_str(b, NFTA_SET_ELEM_LIST_TABLE, NFT_TABLE);
+	nl_attr_str(b, NFTA_SET_ELEM_LIST_SET, set);
 }
 
 int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err)

@@ -17,7 +17,7 @@ struct nft_elem {
 	uint8_t key[64], key_end[64], data[64];
 	unsigned keylen, key_endlen, datalen; /* key_endlen, datalen 0: none */
 	unsigned fields;                      /* of the key; counted by nft_key */
-	uint64_t expires;                     /* read: in so many ms; 0: not by itself */
+	uint64_t expires;                     /* in so many ms; 0: not by itself */
 	bool end;                             /* read: of sets of spans, what lies behind one */
 };
 /* Each appends a field, padded. */
@@ -28,6 +28,7 @@ void nft_data(struct nft_elem *e, const void *field, unsigned len);
 void nft_begin(struct nl_batch *b);                         /* nl_begin and the batch's opening */
 void nft_add(struct nl_batch *b, const struct nft_elem *e); /* no error where it is there already */
 void nft_delete(struct nl_batch *b, const struct nft_elem *e); /* -ENOENT where it is not */
+void nft_flush(struct nl_batch *b, const char *set);           /* every element of it */
 int nft_commit(struct nl *nl, struct nl_batch *b, struct ng_err *err) MUST_CHECK;
 
 /* The comment of table `inet newgate` (our fingerprint of its rules), "" for none; -ENOENT: no

@@ -89,13 +89,34 @@ static void size(void **state UNUSED)
 	assert_int_equal(v, 7);
 }
 
+static void seconds(void **state UNUSED)
+{
+	static const struct {
+		const char *text;
+		uint32_t seconds;
+	} good[] = {{"0", 0},     {"90", 90},     {"90s", 90},   {"10m", 600},
+		    {"1h", 3600}, {"2d", 172800}, {"1w", 604800}};
+	static const char *const wrong[] = {"", "m", "1M", "1 h", "-1h", "1.5h", "1hm", "h1"};
+	uint32_t v = 7;
+
+	for (size_t i = 0; i < ARRAY_SIZE(good); i++) {
+		assert_int_equal(num_seconds(good[i].text, 604800, &v), 0);
+		assert_int_equal(v, good[i].seconds);
+	}
+	v = 7;
+	for (size_t i = 0; i < ARRAY_SIZE(wrong); i++)
+		assert_int_equal(num_seconds(wrong[i], UINT32_MAX, &v), -EINVAL);
+	assert_int_equal(num_seconds("604801", 604800, &v), -ERANGE);
+	assert_int_equal(num_seconds("2w", 604800, &v), -ERANGE);
+	assert_int_equal(num_seconds("8000000000000000000w", UINT32_MAX, &v), -ERANGE);
+	assert_int_equal(v, 7);
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
-	    cmocka_unit_test(u64),
-	    cmocka_unit_test(i64),
-	    cmocka_unit_test(u32),
-	    cmocka_unit_test(size),
+	    cmocka_unit_test(u64),  cmocka_unit_test(i64),     cmocka_unit_test(u32),
+	    cmocka_unit_test(size), cmocka_unit_test(seconds),
 	};
 	return cmocka_run_group_tests_name("base/num", tests, NULL, NULL);
 }
