@@ -300,9 +300,11 @@ _newgate_verb() {
 		;;
 	host)
 		if [[ $cur == -* ]]; then
-			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact --for --background'
+			_newgate_offer '--quota --proxy --json --hostname --address --spam --acme --contact --for --background --force'
 		elif ((cword == 1)); then
-			_newgate_offer 'init diff apply domain user alias site ban watch status queue'
+			_newgate_offer 'init diff apply domain user alias site ban watch status queue backup restore'
+		elif [[ ${words[1]} == @(backup|restore) ]]; then
+			_newgate_files -f
 		elif ((cword == 2)) && [[ $prev == user ]]; then
 			_newgate_offer 'add passwd quota remove list'
 		elif ((cword == 2)) && [[ $prev == queue ]]; then

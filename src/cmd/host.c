@@ -218,7 +218,7 @@ static int host_run(int argc, char **argv)
 	    {"init", host_init},           {"diff", diff_run},        {"apply", apply_run},
 	    {"domain", host_domain_verbs}, {"user", host_user_verbs}, {"alias", host_alias_verbs},
 	    {"site", host_site_verbs},     {"ban", host_ban_verbs},   {"status", host_status},
-	    {"queue", host_queue_verbs},
+	    {"queue", host_queue_verbs},   {"backup", host_backup},   {"restore", host_restore},
 	};
 
 	return host_dispatch(verbs, ARRAY_SIZE(verbs), "newgate host", argc, argv);
@@ -239,7 +239,9 @@ const struct cmd cmd_host = {
 	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
 	"ban add ADDRESS [--for TIME] | remove ADDRESS | list [--json]\n"
 	"status [--json]\n"
-	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …",
+	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
+	"backup [--force] [FILE | -]\n"
+	"restore [--force] [--hostname NAME] [--address ADDRESS] … FILE | -",
     .summary = "hosts web and e-mail, each service in a jail of its own",
     .help =
 	"  init    builds the templates, writes the configuration, starts the jails\n"
@@ -254,5 +256,7 @@ const struct cmd cmd_host = {
 	"status\n"
 	"          is 1 where something is wrong\n"
 	"  queue   the letters that wait, and why\n"
+	"  backup  mail, queue, keys, lists and settings as one file, while all goes on\n"
+	"  restore makes the host of such a file, on this machine or another\n"
 	"newgate-host(8) tells the whole.\n",
 };

@@ -106,6 +106,24 @@ static int need_range(struct rcconf *rc)
 	return 1;
 }
 
+int hosting_range(char **interface)
+{
+	struct rcconf rc autodone(rcconf_done) = {0};
+	const char *first = NULL;
+
+	if (need_range(&rc))
+		return 1;
+	for (size_t i = 0; i < rc.ninterfaces; i++) {
+		if (!rc.interface[i].cloned || !rc.interface[i].naddrs)
+			continue;
+		if (*interface && str_eq(*interface, rc.interface[i].name))
+			return 0;
+		first = first ? first : rc.interface[i].name;
+	}
+	set(interface, first);
+	return 0;
+}
+
 static int settings(struct hosting *g, const struct options *o)
 {
 	struct rcconf rc autodone(rcconf_done) = {0};
@@ -165,7 +183,7 @@ static int lists(struct hosting *g)
 }
 
 /* The templates and the jails' trees. */
-static int trees(struct hosting *g)
+int hosting_trees(struct hosting *g)
 {
 	struct store s autodone(store_done) = {0};
 	struct ng_err err = {0};
@@ -180,7 +198,7 @@ static int trees(struct hosting *g)
 	return rc < 0;
 }
 
-static int start(void)
+int hosting_start(void)
 {
 	char *argv[8] = {(char *)"up"};
 	int argc = 1;
@@ -206,9 +224,9 @@ static int init_with(const struct options *o)
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 
 	if (settings(&g, o) || hosting_open(&g, true) || lists(&g) || hosting_files(&g) ||
-	    trees(&g))
+	    hosting_trees(&g))
 		return 1;
-	if (start())
+	if (hosting_start())
 		return 1;
 	say_next(&g.h);
 	return 0;

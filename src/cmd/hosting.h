@@ -27,6 +27,12 @@ int hosting_reload(struct hosting *g, const char *jail);
 /* Writes the made files that are not the user's, and says which were kept: 0 or 1. */
 int hosting_files(struct hosting *g);
 
+/* Steps of `init`, told where they fail: 0 or 1. That there is a range for jails, and *interface one
+ * of those that have it; templates, trees and folders of all jails; all jails started. */
+int hosting_range(char **interface);
+int hosting_trees(struct hosting *g);
+int hosting_start(void);
+
 /* "host domain add" and the like: a verb below `newgate host`. */
 struct host_verb {
 	const char *name;
@@ -43,6 +49,8 @@ int host_list(int argc, char **argv, enum host_list which, const char *rows, con
 
 /* Each in a file of its own, named after it. */
 int host_init(int argc, char **argv);
+int host_backup(int argc, char **argv);
+int host_restore(int argc, char **argv);
 int host_domain_verbs(int argc, char **argv);
 int host_user_verbs(int argc, char **argv);
 int host_alias_verbs(int argc, char **argv);

@@ -197,6 +197,11 @@ bool importing_run(struct importing *i)
 {
 	autoclose int lock = -1;
 
+	if (i->v->info.host) {
+		warn_msg(
+		    "this is no jail but what newgate host backup wrote: newgate host restore");
+		return false;
+	}
 	if (!i->jail)
 		i->jail = i->v->info.jail;
 	if (!storage_good_name(i->jail) || !storage_hold(i->s, i->jail, &lock))

@@ -71,10 +71,9 @@ static int make_folder(const struct host *h, int tree, const char *data, const c
 	return rc < 0 ? err_sys(err, rc, "%s", path) : 0;
 }
 
-int trees_make(const struct host *h, struct store *s, const char *jail, trees_run *run,
-	       struct ng_err *err)
+int trees_make_tree(const struct host *h, struct store *s, const char *jail, trees_run *run,
+		    struct ng_err *err)
 {
-	struct store_view view autodone(store_view_done) = STORE_VIEW_NONE;
 	struct str name autodone(str_done) = {0}, where autodone(str_done) = {0};
 	int rc = 0;
 
@@ -85,10 +84,42 @@ int trees_make(const struct host *h, struct store *s, const char *jail, trees_ru
 		rc = make_template(h, s, jail, name.s, run, err);
 	if (rc == 0 && !store_has_jail(s, jail))
 		rc = store_clone(s, name.s, jail, path, jail, err);
-	if (rc == 0)
-		rc = store_view(s, jail, NULL, &view, err);
+	return rc;
+}
+
+int trees_make_folders(const struct host *h, const struct store *s, const char *jail,
+		       struct ng_err *err)
+{
+	struct store_view view autodone(store_view_done) = STORE_VIEW_NONE;
+	int rc = store_view(s, jail, NULL, &view, err);
+
 	for (size_t i = 0; i < ARRAY_SIZE(folders) && rc == 0; i++)
 		if (str_eq(folders[i].jail, jail))
 			rc = make_folder(h, view.root, folders[i].data, folders[i].inside, err);
+	return rc;
+}
+
+int trees_make(const struct host *h, struct store *s, const char *jail, trees_run *run,
+	       struct ng_err *err)
+{
+	int rc = trees_make_tree(h, s, jail, run, err);
+
+	return rc < 0 ? rc : trees_make_folders(h, s, jail, err);
+}
+
+int trees_own(int data, const struct owners *from, const struct owners *to, struct ng_err *err)
+{
+	int rc = 0;
+
+	for (size_t i = 0; i < ARRAY_SIZE(folders) && rc == 0; i++) {
+		autoclose int fd =
+		    path_open_nolink(data, folders[i].data, O_RDONLY | O_DIRECTORY, 0);
+
+		if (fd != -ENOENT)
+			rc = fd < 0 ? err_sys(err, fd, "it")
+				    : owners_change(fd, folders[i].jail, from, to, err);
+		if (rc < 0)
+			err_prefix(err, "%s in the backup", folders[i].data);
+	}
 	return rc;
 }

@@ -281,6 +281,34 @@ static int open_tree(struct store *s, const char *jail, const char *dir, const c
 	return view->root < 0 ? err_sys(err, view->root, "%s", dir) : 0;
 }
 
+static int export_root(struct store *s, const char *jail, int root, int old, char *backend,
+		       const struct export_how *how, int fd, struct ng_err *err)
+{
+	autodone(exporting_done) struct exporting x = {
+	    .s = s,
+	    .how = how,
+	    .info = {.jail = (char *)jail,
+		     .backend = backend,
+		     .path = (char *)how->path,
+		     .snapshot = (char *)how->snap,
+		     .since = (char *)how->since,
+		     .host = (char *)how->host,
+		     .made = time(NULL),
+		     .live = how->live},
+	    .root = root,
+	    .old = old,
+	    .err = err,
+	};
+
+	return export_tree(&x, fd);
+}
+
+int export_folder(struct store *s, const char *name, int root, const struct export_how *how, int fd,
+		  struct ng_err *err)
+{
+	return export_root(s, name, root, -1, NULL, how, fd, err);
+}
+
 int export_jail(struct store *s, const char *jail, const char *dir, const struct export_how *how,
 		int fd, struct ng_err *err)
 {
@@ -292,21 +320,7 @@ int export_jail(struct store *s, const char *jail, const char *dir, const struct
 		rc = store_view(s, jail, how->since, &old, err);
 	if (rc == 0 && store_find_jail(s, jail, &kept, err) < 0)
 		kept = (struct store_jail){0};
-	autodone(exporting_done) struct exporting x = {
-	    .s = s,
-	    .how = how,
-	    .info = {.jail = (char *)jail,
-		     .backend = kept.backend,
-		     .path = (char *)how->path,
-		     .snapshot = (char *)how->snap,
-		     .since = (char *)how->since,
-		     .made = time(NULL),
-		     .live = how->live},
-	    .root = view.root,
-	    .old = old.root,
-	    .err = err,
-	};
 	if (rc == 0)
-		rc = export_tree(&x, fd);
+		rc = export_root(s, jail, view.root, old.root, kept.backend, how, fd, err);
 	return rc < 0 ? err_prefix(err, "exporting %s", jail) : 0;
 }

@@ -244,6 +244,11 @@ int import_jail(struct import *v, size_t n, struct store *s, const char *jail, c
 	return rc < 0 ? err_prefix(err, "importing %s", jail) : 0;
 }
 
+int import_folder(struct import *i, int folder, struct ng_err *err)
+{
+	return apply(i, folder, err);
+}
+
 static int change(void *arg, int tree, struct ng_err *err)
 {
 	return apply(arg, tree, err);

@@ -32,6 +32,8 @@ int import_open(struct import *i, const struct store *s, int fd, struct ng_err *
  * or something at path, exists already. */
 int import_jail(struct import *v, size_t n, struct store *s, const char *jail, const char *path,
 		const char *hostname, struct ng_err *err) MUST_CHECK;
+/* The files of a whole stream, into an empty folder. Where it fails, what came of it stays there. */
+int import_folder(struct import *i, int folder, struct ng_err *err) MUST_CHECK;
 /* A stream of changes is applied to the jail's tree as snapshot `snap` of it has it, which was taken
  * just now: all of it, or nothing. The jail must not run. */
 int import_changes(struct import *i, struct store *s, const char *jail, const char *snap,

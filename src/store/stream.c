@@ -19,6 +19,7 @@ static const struct text_line lines[] = {
     {"snapshot", offsetof(struct stream_info, snapshot)},
     {"since", offsetof(struct stream_info, since)},
     {"base", offsetof(struct stream_info, base)},
+    {"host", offsetof(struct stream_info, host)},
 };
 
 static char **field(const struct stream_info *i, size_t line)

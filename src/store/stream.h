@@ -29,6 +29,7 @@ struct stream_info {
 	char *snapshot; /* which it shows; NULL: the jail as it was */
 	char *since;    /* of changes: the snapshot that they begin at */
 	char *base;     /* of changes: that one's sum */
+	char *host;     /* it is no jail, but the host of that domain, by `newgate host backup` */
 	int64_t made;   /* seconds since 1970 */
 	uint64_t bytes; /* about so many are in the files: for whoever waits */
 	bool live;      /* the jail was running meanwhile: its files may not fit together */

@@ -4,6 +4,7 @@
 #include <stdlib.h>
 #include "host/dkim.h"
 #include "host/files.h"
+#include "host/owners.h"
 
 static struct host fixture(void)
 {
@@ -503,6 +504,46 @@ static void test_certificate(void **arg)
 
 #define IN_BOX(f) cmocka_unit_test_setup_teardown(f, box_make, box_remove)
 
+/* ---- owners ---- */
+
+static void test_owners(void **arg)
+{
+	struct owners old autodone(owners_done) = {0}, now autodone(owners_done) = {0},
+			  again autodone(owners_done) = {0};
+	struct str text autodone(str_done) = {0};
+	struct ng_err err = {0};
+
+	(void)arg;
+	owners_add(&old, "dovecot", false,
+		   "root:x:0:0:root:/root:/bin/sh\nvmail:x:5000:5000::/:/bin/sh\n"
+		   "dovecot:x:101:103::/:/bin/sh\ndovenull:x:102:104::/:/bin/sh\n"
+		   "half\n:x:7:7\nodd name:x:8:8\nmany:x:99999999999:1\n");
+	owners_add(&old, "dovecot", true, "root:x:0:\ndovecot:x:103:\n");
+	owners_add(&old, "web", false, "www-data:x:33:33::/:/bin/sh\n");
+	assert_int_equal(old.n, 7);
+	owners_format(&text, &old);
+	assert_true(str_prefix(text.s, "dovecot user 0 root\ndovecot user 5000 vmail\n"));
+	assert_int_equal(owners_parse(text.s, &again, &err), 0);
+	assert_int_equal(again.n, old.n);
+	/* They changed places. */
+	owners_add(&now, "dovecot", false, "root:x:0:0\ndovecot:x:102:1\ndovenull:x:101:1\n");
+	owners_add(&now, "dovecot", true, "dovecot:x:120:\n");
+	assert_int_equal(owners_now(&again, &now, "dovecot", false, 101), 102);
+	assert_int_equal(owners_now(&again, &now, "dovecot", false, 102), 101);
+	assert_int_equal(owners_now(&again, &now, "dovecot", true, 103), 120);
+	/* Nobody's there, nobody's here, another jail's. */
+	assert_int_equal(owners_now(&again, &now, "dovecot", false, 777), 777);
+	assert_int_equal(owners_now(&again, &now, "dovecot", false, 5000), 5000);
+	assert_int_equal(owners_now(&again, &now, "web", false, 101), 101);
+	static const char *const bad[] = {"dovecot user 0", "dovecot who 0 root",
+					  "dovecot user -1 root", "dovecot user 0 root more"};
+	for (size_t i = 0; i < ARRAY_SIZE(bad); i++) {
+		struct owners none autodone(owners_done) = {0};
+
+		assert_int_equal(owners_parse(bad[i], &none, &err), -EBADMSG);
+	}
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -521,6 +562,7 @@ int main(void)
 	    IN_BOX(test_share),
 	    IN_BOX(test_keys),
 	    IN_BOX(test_certificate),
+	    cmocka_unit_test(test_owners),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
