@@ -48,14 +48,13 @@ int hosting_open(struct hosting *g, bool change)
 
 int hosting_reload(struct hosting *g, const char *jail)
 {
-	const char *const start[] = {"/etc/host/start", NULL}, *const reload[] = {
-								   "/etc/host/reload", NULL};
+	static const char *const start[] = {"/etc/host/start", NULL};
 	struct ng_err err = {0};
 
 	if (!inside_runs(&g->state, jail))
 		return 0;
 	if (inside_do(&g->state, jail, start, NULL, NULL, &err) == 0 &&
-	    inside_do(&g->state, jail, reload, NULL, NULL, &err) == 0)
+	    inside_reload(&g->state, jail, &err) == 0)
 		return 0;
 	warn_msg("%s", err.text);
 	return 1;

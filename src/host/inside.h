@@ -14,6 +14,9 @@ int inside_run(struct state *s, const char *jail, const char *const *argv, const
 /* The same where it must end well: 0, or err ends with what it said last. */
 int inside_do(struct state *s, const char *jail, const char *const *argv, const char *input,
 	      struct str *out, struct ng_err *err) MUST_CHECK;
+/* Makes the jail's service look again at its configuration: /etc/host/reload. That ends with 75,
+ * having said for which file it waits, where the service is only starting: it is waited for. */
+int inside_reload(struct state *s, const char *jail, struct ng_err *err) MUST_CHECK;
 bool inside_runs(struct state *s, const char *jail);
 
 #endif

@@ -10,7 +10,7 @@ import subprocess
 
 import pytest
 
-from vps import Failed
+from vps import PATIENCE, Failed
 
 JAILS = ("dkim", "dovecot", "postfix", "web")
 SERVICES = {"dkim": "opendkim", "dovecot": "dovecot", "postfix": "postfix", "web": "nginx"}
@@ -20,6 +20,7 @@ HASH = "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$"
 
 # A service: it stays, and says when it is there and when it was told to look again.
 DAEMON = """trap "echo {name} reloaded" HUP USR1
+[ ! -p /etc/host/slow ] || read -r _ </etc/host/slow
 echo $$ >/run/{name}.pid
 echo {name} started
 while :; do tail -f /dev/null & wait $!; done
@@ -31,16 +32,17 @@ PROGRAMS = {
         "php": "touch roundcube.db.new\n",
     },
     "postfix": {
-        "postfix": '[ "$1" = reload ] && exec kill -HUP "$(cat /run/postfix.pid)"\n' + DAEMON.format(name="postfix"),
+        "postfix": '[ "$1" = status ] && exec test -s /run/postfix.pid\n'
+                   '[ "$1" = reload ] && exec kill -HUP "$(cat /run/postfix.pid)"\n' + DAEMON.format(name="postfix"),
         "postqueue": 'cd /var/spool/postfix; [ "$1" = -j ] && exec cat letters; echo "$@" >>done\n',
         "postsuper": 'echo "$1" $(cat) >>/var/spool/postfix/done\n',
         "postmap": 'cp "${1#lmdb:}" "${1#lmdb:}.lmdb"\n',
         "getent": 'grep -w "$2" /etc/hosts\n',
     },
     "dovecot": {
-        "dovecot": DAEMON.format(name="dovecot"),
+        "dovecot": DAEMON.format(name="dovecot/master").replace("echo dovecot/master", "echo dovecot"),
         # It sees the password twice and nothing behind it.
-        "doveadm": '[ "$1" = reload ] && exec kill -HUP "$(cat /run/dovecot.pid)"\n'
+        "doveadm": '[ "$1" = reload ] && exec kill -HUP "$(cat /run/dovecot/master.pid)"\n'
                    '[ "$3" = quota ] && exec cat /var/lib/dovecot/quota\n'
                    '[ "$*" = "pw -s ARGON2ID" ] || exit 64\n'
                    'read -r one; read -r two; [ "$one" = "$two" ] || exit 65; cat\n'
@@ -326,6 +328,21 @@ def test_domains(mail):
     host(mail, "domain", "remove", "EXAMPLE.net")
     assert table(mail, "domains") == ["example.org yes"]
     assert mail.path(f"{ETC}/dkim/keys/example.net.pem").exists()
+
+
+def test_a_service_that_is_only_starting(mail):
+    """It is waited for, and then it looks again; one that never comes is told."""
+    slow = mail.path(f"{ETC}/dkim/slow")
+    mail.run("newgate", "down", "dkim", "postfix", "web")
+    os.mkfifo(slow)
+    mail.run("newgate", "up")
+    adding = mail.popen("newgate", "host", "domain", "add", "example.net")
+    slow.write_text("go\n")
+    said = adding.communicate(timeout=PATIENCE)
+    assert (adding.returncode, *said) == (0, "", "")
+    told(mail, "dkim", "opendkim reloaded")
+    mail.write(f"{ETC}/dkim/reload", "#!/bin/sh\necho nowhere; exit 75\n")
+    assert "jail dkim: /etc/host/reload names no file to wait for" in refused(mail, "domain", "add", "example.com")
 
 
 def test_sites(mail):
