@@ -27,7 +27,8 @@ const char *host_template_packages(const struct host *h, const char *jail)
 	static const struct {
 		const char *jail, *packages;
 	} of[] = {
-	    {"web", "nginx-light,php-fpm,php-sqlite3,roundcube,roundcube-sqlite3,roundcube-plugins,"
+	    {"web", "nginx-light,php-fpm,php-sqlite3,php-zip,roundcube,roundcube-sqlite3,roundcube-"
+		    "plugins,"
 		    "ca-certificates,netbase"},
 	    {"postfix", "postfix,postfix-lmdb,ca-certificates,netbase"},
 	    {"dovecot", "dovecot-imapd,dovecot-lmtpd,dovecot-sieve,dovecot-managesieved,"

@@ -14,12 +14,15 @@ $config['temp_dir'] = '/var/lib/roundcube/temp';
 $config['max_message_size'] = '35M';
 $config['use_https'] = true;
 $config['session_samesite'] = 'Lax';
+$config['session_lifetime'] = 60;
 $config['ip_check'] = false;
 $tls = ['ssl' => [
     'cafile' => '/etc/tls/ca.pem',
     'peer_name' => '@HOSTNAME@',
     'verify_peer' => true,
 ]];
+// Who leaves the domain out means this one.
+$config['username_domain'] = '@DOMAIN@';
 $config['imap_host'] = 'ssl://dovecot:993';
 $config['imap_conn_options'] = $tls;
 $config['smtp_host'] = 'tls://postfix:587';
