@@ -42,12 +42,12 @@ def letter(subject, sender, to, body="hello\r\n"):
            f"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{subject}@test>\r\n\r\n{body}"
 
 
-def fetch(vps, user, subject):
+def fetch(vps, user, subject, folder="INBOX"):
     """The letter with that subject, for which it waits by IDLE."""
     with vps.within("internet"):
         m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
     m.login(f"{user}@example.org", f"secret of {user}")
-    m.select("INBOX")
+    m.select(folder)
     _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
     while not found:
         # Tells of what has arrived since, too.
