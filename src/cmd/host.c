@@ -214,10 +214,11 @@ static int apply_run(int argc, char **argv)
 static int host_run(int argc, char **argv)
 {
 	static const struct host_verb verbs[] = {
-	    {"init", host_init},           {"diff", diff_run},        {"apply", apply_run},
-	    {"domain", host_domain_verbs}, {"user", host_user_verbs}, {"alias", host_alias_verbs},
-	    {"site", host_site_verbs},     {"ban", host_ban_verbs},   {"status", host_status},
-	    {"queue", host_queue_verbs},   {"backup", host_backup},   {"restore", host_restore},
+	    {"init", host_init},           {"diff", diff_run},          {"apply", apply_run},
+	    {"domain", host_domain_verbs}, {"user", host_user_verbs},   {"alias", host_alias_verbs},
+	    {"site", host_site_verbs},     {"dns", host_dns},           {"ban", host_ban_verbs},
+	    {"status", host_status},       {"queue", host_queue_verbs}, {"backup", host_backup},
+	    {"restore", host_restore},
 	};
 
 	return host_dispatch(verbs, ARRAY_SIZE(verbs), "newgate host", argc, argv);
@@ -236,6 +237,7 @@ const struct cmd cmd_host = {
 	"list [--json]\n"
 	"alias add ADDRESS TARGET … | remove ADDRESS | list [--json]\n"
 	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
+	"dns [--check] [--json] [DOMAIN]\n"
 	"ban add ADDRESS [--for TIME] | remove ADDRESS | list [--json]\n"
 	"status [--json]\n"
 	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
@@ -250,6 +252,8 @@ const struct cmd cmd_host = {
 	"  user    the mailboxes; a password is read from the terminal or standard input\n"
 	"  alias   further addresses; \"@DOMAIN\" is all that are left\n"
 	"  site    web sites: files in /var/lib/newgate/host/web/sites/NAME, or another jail\n"
+	"  dns     the DNS records that all this needs, and with --check which of them are "
+	"missing\n"
 	"  ban     the addresses that failed to log in too often, and may not for a time\n"
 	"  status  jails, queue, mailboxes, certificates, disk, and what needs doing; the exit "
 	"status\n"

@@ -55,6 +55,7 @@ int host_domain_verbs(int argc, char **argv);
 int host_user_verbs(int argc, char **argv);
 int host_alias_verbs(int argc, char **argv);
 int host_site_verbs(int argc, char **argv);
+int host_dns(int argc, char **argv);
 int host_ban_verbs(int argc, char **argv);
 int host_queue_verbs(int argc, char **argv);
 int host_status(int argc, char **argv);

@@ -223,6 +223,12 @@ int lookup(const char *root, enum lookup_type type, const char *name, struct str
 	return rc < 0 ? err_prefix(err, "%s %s", name, types[type].text) : 0;
 }
 
+int lookup_ask(void *root, enum lookup_type type, const char *name, struct strv *out,
+	       struct ng_err *err)
+{
+	return lookup(root, type, name, out, err);
+}
+
 char *lookup_reverse(const struct ip *a, const char *zone)
 {
 	struct str s = {0};

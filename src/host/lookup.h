@@ -28,6 +28,15 @@ const char *lookup_type_text(enum lookup_type t); /* "A" */
 int lookup(const char *root, enum lookup_type type, const char *name, struct strv *out,
 	   struct ng_err *err) MUST_CHECK;
 
+/* Whom to ask: lookup() below the root that is `arg`, or what a test has in its place. */
+struct resolver {
+	int (*ask)(void *arg, enum lookup_type type, const char *name, struct strv *out,
+		   struct ng_err *err);
+	void *arg;
+};
+int lookup_ask(void *root, enum lookup_type type, const char *name, struct strv *out,
+	       struct ng_err *err) MUST_CHECK; /* for resolver.ask */
+
 /* The address backwards: "10.113.0.203." and `zone`, or in-addr.arpa, ip6.arpa where that is NULL. The
  * caller frees. */
 char *lookup_reverse(const struct ip *a, const char *zone) MUST_CHECK;

@@ -17,7 +17,7 @@ import threading
 
 TYPES = {"A": 1, "CNAME": 5, "PTR": 12, "MX": 15, "TXT": 16, "AAAA": 28, "SRV": 33, "CAA": 257}
 NAMES = {number: name for name, number in TYPES.items()}
-LINE = re.compile(r"""^(\S+?)\.?\s+(?:\d+\s+)?(?:IN\s+)?(%s)\s+([^;"]*(?:"[^"]*"[^;"]*)*)""" % "|".join(TYPES))
+LINE = re.compile(r"""^(\S+)\s+(?:\d+\s+)?(?:IN\s+)?(%s)\s+([^;"]*(?:"[^"]*"[^;"]*)*)""" % "|".join(TYPES))
 
 
 def wire_name(name):
@@ -67,11 +67,14 @@ class Dns:
             s.close()
 
     def load(self, zone):
-        """Lines "NAME [TTL] [IN] TYPE DATA" with whole names; others are left out."""
-        records = {}
+        """Lines "NAME [TTL] [IN] TYPE DATA" and $ORIGIN; others are left out."""
+        records, origin = {}, ""
         for line in zone.splitlines():
-            if found := LINE.match(line):
+            if line.startswith("$ORIGIN "):
+                origin = line.split()[1].rstrip(".")
+            elif found := LINE.match(line):
                 name, kind, data = found.groups()
+                name = origin if name == "@" else name[:-1] if name.endswith(".") else f"{name}.{origin}"
                 records.setdefault(name.lower(), []).append((kind, data.strip()))
         self.records = records
 
