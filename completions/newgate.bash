@@ -299,10 +299,12 @@ _newgate_verb() {
 		fi
 		;;
 	host)
-		if [[ $cur == -* ]]; then
-			_newgate_offer '--quota --proxy --check --json --hostname --address --spam --acme --contact --for --background --force'
+		if [[ $prev == --ca ]]; then
+			_newgate_files -f
+		elif [[ $cur == -* ]]; then
+			_newgate_offer '--quota --proxy --check --json --hostname --address --spam --acme --ca --contact --for --background --force'
 		elif ((cword == 1)); then
-			_newgate_offer 'init diff apply domain user alias site dns ban watch status queue backup restore'
+			_newgate_offer 'init diff apply renew domain user alias site dns ban watch status queue backup restore'
 		elif [[ ${words[1]} == @(backup|restore) ]]; then
 			_newgate_files -f
 		elif ((cword == 2)) && [[ $prev == user ]]; then

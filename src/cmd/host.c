@@ -2,6 +2,7 @@
 #include <fcntl.h>
 #include <getopt.h>
 #include <stdio.h>
+#include <string.h>
 #include <sys/file.h>
 #include <unistd.h>
 
@@ -25,18 +26,26 @@ void hosting_done(struct hosting *g)
 	state_done(&g->state);
 }
 
+int hosting_lock(struct hosting *g)
+{
+	autofree char *path = host_path(&g->h, HOST_CONF);
+
+	if (g->lock >= 0)
+		return 0;
+	g->lock = open(path, O_RDONLY | O_CLOEXEC);
+	if (g->lock >= 0 && flock(g->lock, LOCK_EX) == 0)
+		return 0;
+	warn_msg("%s: %s", path, strerror(errno));
+	return 1;
+}
+
 int hosting_open(struct hosting *g, bool change)
 {
 	struct ng_err err = {0};
 	int rc = host_settings_read(&g->h, cmd_root, &err);
 
-	if (rc == 0 && change) {
-		autofree char *path = host_path(&g->h, HOST_CONF);
-
-		g->lock = open(path, O_RDONLY | O_CLOEXEC);
-		if (g->lock < 0 || flock(g->lock, LOCK_EX) < 0)
-			rc = err_sys(&err, errno, "%s", path);
-	}
+	if (rc == 0 && change && hosting_lock(g))
+		return 1;
 	if (rc == 0)
 		rc = host_lists_read(&g->h, &g->l, &err);
 	if (rc == 0)
@@ -214,10 +223,19 @@ static int apply_run(int argc, char **argv)
 static int host_run(int argc, char **argv)
 {
 	static const struct host_verb verbs[] = {
-	    {"init", host_init},           {"diff", diff_run},          {"apply", apply_run},
-	    {"domain", host_domain_verbs}, {"user", host_user_verbs},   {"alias", host_alias_verbs},
-	    {"site", host_site_verbs},     {"dns", host_dns},           {"ban", host_ban_verbs},
-	    {"status", host_status},       {"queue", host_queue_verbs}, {"backup", host_backup},
+	    {"init", host_init},
+	    {"diff", diff_run},
+	    {"apply", apply_run},
+	    {"renew", host_renew},
+	    {"domain", host_domain_verbs},
+	    {"user", host_user_verbs},
+	    {"alias", host_alias_verbs},
+	    {"site", host_site_verbs},
+	    {"dns", host_dns},
+	    {"ban", host_ban_verbs},
+	    {"status", host_status},
+	    {"queue", host_queue_verbs},
+	    {"backup", host_backup},
 	    {"restore", host_restore},
 	};
 
@@ -228,10 +246,12 @@ const struct cmd cmd_host = {
     .name = "host",
     .run = host_run,
     .args =
-	"init [--hostname NAME] [--address ADDRESS] … [--spam rspamd] [--acme URL] "
+	"init [--hostname NAME] [--address ADDRESS] … [--spam rspamd] [--acme URL] [--ca "
+	"FILE] "
 	"[--contact ADDRESS] DOMAIN\n"
 	"diff\n"
 	"apply\n"
+	"renew [--force]\n"
 	"domain add|remove DOMAIN | list [--json]\n"
 	"user add ADDRESS [--quota SIZE] | passwd ADDRESS | quota ADDRESS SIZE | remove ADDRESS | "
 	"list [--json]\n"
@@ -248,6 +268,7 @@ const struct cmd cmd_host = {
 	"  init    builds the templates, writes the configuration, starts the jails\n"
 	"  diff    what you changed of the files that newgate made\n"
 	"  apply   makes the files anew, but those that you changed, and lets the jails see them\n"
+	"  renew   gets the certificate that TLS needs, where it is not there or ends soon\n"
 	"  domain  the domains that get mail here\n"
 	"  user    the mailboxes; a password is read from the terminal or standard input\n"
 	"  alias   further addresses; \"@DOMAIN\" is all that are left\n"

@@ -16,12 +16,13 @@
 #include "cmd/trial.h"
 #include "conf/files.h"
 #include "host/dkim.h"
+#include "host/tls.h"
 #include "host/trees.h"
 #include "net/range.h"
 #include "sys/rtnl.h"
 
 struct options {
-	const char *domain, *hostname, *spam, *acme, *contact;
+	const char *domain, *hostname, *spam, *acme, *ca, *contact;
 	struct ip address[2]; /* by family; 0: not said */
 };
 
@@ -139,11 +140,15 @@ static int settings(struct hosting *g, const struct options *o)
 			 o->domain);
 		return 1;
 	}
+	set(&g->h.root, cmd_root);
+	if (o->ca && tls_take_ca(&g->h, o->ca, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
 	if (need_range(&rc))
 		return 1;
 	struct str name autodone(str_done) = {0};
 	str_addf(&name, "mail.%s", o->domain);
-	set(&g->h.root, cmd_root);
 	set(&g->h.domain, o->domain);
 	set(&g->h.hostname, o->hostname ? o->hostname : g->h.hostname ? NULL : name.s);
 	set(&g->h.spam, o->spam);
@@ -192,6 +197,8 @@ int hosting_trees(struct hosting *g)
 	progress_attach(&s);
 	for (size_t i = 0; host_jails[i] && rc == 0; i++)
 		rc = trees_make(&g->h, &s, host_jails[i], trial_run, &err);
+	if (rc == 0 && !str_eq(g->h.acme, "none"))
+		rc = trees_make(&g->h, &s, "acme", trial_run, &err);
 	progress_end();
 	if (rc < 0)
 		warn_msg("%s", err.text);
@@ -226,8 +233,14 @@ static int init_with(const struct options *o)
 	if (settings(&g, o) || hosting_open(&g, true) || lists(&g) || hosting_files(&g) ||
 	    hosting_trees(&g))
 		return 1;
-	if (hosting_start())
+	if (hosting_show_cert(&g) || hosting_start())
 		return 1;
+	/* The renewal takes the lock where it needs it. Until there is a certificate, the host's own
+	 * does: what is missing is told, and the timer tries again. */
+	macro_close(&g.lock);
+	g.lock = -1;
+	renew_timer();
+	(void)hosting_renew(&g, false);
 	say_next(&g.h);
 	return 0;
 }
@@ -246,10 +259,13 @@ static bool read_address(const char *text, struct options *o)
 
 int host_init(int argc, char **argv)
 {
-	static const struct option longs[] = {
-	    {"hostname", required_argument, NULL, 'h'}, {"address", required_argument, NULL, 'a'},
-	    {"spam", required_argument, NULL, 's'},     {"acme", required_argument, NULL, 'u'},
-	    {"contact", required_argument, NULL, 'c'},  {0}};
+	static const struct option longs[] = {{"hostname", required_argument, NULL, 'h'},
+					      {"address", required_argument, NULL, 'a'},
+					      {"spam", required_argument, NULL, 's'},
+					      {"acme", required_argument, NULL, 'u'},
+					      {"ca", required_argument, NULL, 'r'},
+					      {"contact", required_argument, NULL, 'c'},
+					      {0}};
 	struct options o = {0};
 	const char *why = NULL;
 	autofree char *hostname = NULL;
@@ -265,10 +281,16 @@ int host_init(int argc, char **argv)
 			warn_msg("--spam %s: opendkim or rspamd", optarg);
 			return 1;
 		}
-		if (!strchr("hasuc", opt))
+		if (opt == 'u' && !str_prefix(optarg, "https://") && !str_eq(optarg, "none")) {
+			warn_msg("--acme %s: an address that begins with https://, or none",
+				 optarg);
+			return 1;
+		}
+		if (!strchr("hasurc", opt))
 			return host_usage();
 		o.spam = opt == 's' ? optarg : o.spam;
 		o.acme = opt == 'u' ? optarg : o.acme;
+		o.ca = opt == 'r' ? optarg : o.ca;
 		o.contact = opt == 'c' ? optarg : o.contact;
 	}
 	if (optind + 1 != argc)

@@ -17,6 +17,8 @@ struct hosting {
 /* Reads settings and lists; to change them, waits for others who do. What is wrong is told: 0, or 1,
  * the exit status. hosting_done in any case. */
 int hosting_open(struct hosting *g, bool change) MUST_CHECK;
+/* Waits for others who change lists or files, and holds them off until hosting_done: 0, or 1. */
+int hosting_lock(struct hosting *g) MUST_CHECK;
 void hosting_done(struct hosting *g);
 
 /* Writes the list and its tables, then lets the jails that are named (NULL-terminated) see them,
@@ -32,6 +34,13 @@ int hosting_files(struct hosting *g);
 int hosting_range(char **interface);
 int hosting_trees(struct hosting *g);
 int hosting_start(void);
+/* Has the jails take the certificate in place where some may show the one before: 0 or 1. */
+int hosting_show_cert(struct hosting *g);
+/* Gets the certificate that the host needs, where it needs another than it has (or `force`), and has
+ * the jails take it. Without the lock. What it does or why it cannot is told: 0 or 1. */
+int hosting_renew(struct hosting *g, bool force);
+/* Has the host call `newgate host renew` from time to time, where systemd runs; told else. */
+void renew_timer(void);
 
 /* "host domain add" and the like: a verb below `newgate host`. */
 struct host_verb {
@@ -49,6 +58,7 @@ int host_list(int argc, char **argv, enum host_list which, const char *rows, con
 
 /* Each in a file of its own, named after it. */
 int host_init(int argc, char **argv);
+int host_renew(int argc, char **argv);
 int host_backup(int argc, char **argv);
 int host_restore(int argc, char **argv);
 int host_domain_verbs(int argc, char **argv);

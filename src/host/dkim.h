@@ -12,7 +12,4 @@ int dkim_make_key(const struct host *h, const char *domain, struct ng_err *err) 
 int dkim_record(const struct host *h, const char *domain, char **out,
 		struct ng_err *err) MUST_CHECK;
 
-/* A certificate that nobody vouches for, until the authority's arrives, where there is none yet. */
-int tls_make_own(const struct host *h, struct ng_err *err) MUST_CHECK;
-
 #endif

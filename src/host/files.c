@@ -4,6 +4,7 @@
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
+#include "host/acme.h"
 #include "host/share-host.h"
 
 const char *host_share(const char *name)
@@ -69,20 +70,18 @@ static void fill(const struct host *h, const struct host_lists *l, const char *t
 		 struct str *out)
 {
 	struct strv proxies autodone(strv_done) = {0};
-	struct str more autodone(str_done) = {0};
+	struct str more autodone(str_done) = {0}, ports autodone(str_done) = {0};
 
 	host_proxies(l, &proxies);
 	for (size_t i = 0; i < proxies.n; i++)
 		str_addf(&more, "\n\tallow.connect += \"%s\";", proxies.v[i]);
-	const char *const pairs[] = {"DOMAIN",    h->domain,
-				     "HOSTNAME",  h->hostname,
-				     "INTERFACE", h->interface,
-				     "QUOTA",     h->quota,
-				     "ETC",       HOST_ETC,
-				     "DATA",      HOST_DATA,
-				     "IP6",       h->address6 ? "\n\tip6.addr = auto;" : "",
-				     "PROXIES",   str_text(&more),
-				     NULL};
+	acme_ports(h, &ports);
+	const char *const pairs[] = {
+	    "ACMEPORTS", str_text(&ports), "DOMAIN",    h->domain,
+	    "HOSTNAME",  h->hostname,      "INTERFACE", h->interface,
+	    "QUOTA",     h->quota,         "ETC",       HOST_ETC,
+	    "DATA",      HOST_DATA,        "IP6",       h->address6 ? "\n\tip6.addr = auto;" : "",
+	    "PROXIES",   str_text(&more),  NULL};
 	host_fill(out, text, pairs);
 }
 

@@ -26,6 +26,7 @@ static const struct {
     {"quota", offsetof(struct host, quota), "1G"},
     {"spam", offsetof(struct host, spam), "opendkim"},
     {"acme", offsetof(struct host, acme), DEFAULT_ACME},
+    {"acme.ca", offsetof(struct host, acme_ca), NULL},
     {"contact", offsetof(struct host, contact), NULL},
     {"ban", offsetof(struct host, ban), HOST_BAN},
     {"ban.except", offsetof(struct host, ban_except), NULL},

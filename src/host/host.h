@@ -30,7 +30,8 @@ struct host {
 	char *interface; /* of the jails */
 	char *quota;     /* of a mailbox: "1G" */
 	char *spam;      /* "opendkim" or "rspamd" */
-	char *acme;      /* the directory URL of the certificate authority */
+	char *acme;      /* the directory URL of the certificate authority; "none": ask nobody */
+	char *acme_ca;   /* a file of who signed that one's own certificate; NULL: Debian knows */
 	char *contact;   /* whom it writes to */
 	char *ban; /* "5 10m 1h": so many failed logins within 10 minutes ban for an hour; "off" */
 	char *ban_except; /* networks that are never banned; NULL: none */

@@ -19,7 +19,10 @@
 static NORETURN void child(struct state *s, const struct record *r, const char *const *argv, int in,
 			   int out)
 {
-	const struct attach a = {.argv = (char *const *)argv, .clean = true};
+	/* Whatever the caller holds back. */
+	sigset_t none;
+	sigemptyset(&none);
+	const struct attach a = {.argv = (char *const *)argv, .clean = true, .mask = &none};
 	struct ng_err err = {0};
 	int status = -1;
 

@@ -19,6 +19,7 @@ static const struct {
     {"web", "web/roundcube", "srv/roundcube"},
     {"web", "web/sites", "srv/sites"},
     {"web", "acme/challenge", "srv/acme"},
+    {"acme", "acme/state", "srv/state"},
     {"postfix", "postfix/spool", "var/spool/postfix"},
     {"postfix", "postfix/lib", "var/lib/postfix"},
     {"postfix", "postfix/maps", "srv/maps"},

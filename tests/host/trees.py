@@ -21,7 +21,7 @@ from test_debian import have_mirror  # noqa: E402
 from vps import BUILD  # noqa: E402
 
 CACHE = BUILD / "host"
-JAILS = ("dkim", "dovecot", "postfix", "web")
+JAILS = ("acme", "dkim", "dovecot", "postfix", "web")
 REMOTE = "ca-certificates,libnet-dns-perl,libnet-ssleay-perl,netbase,nsd,pebble,postfix,swaks"
 
 

@@ -65,6 +65,7 @@ FOLDERS = {
     "postfix": ("etc/host", "etc/tls", "srv/maps", "var/spool/postfix/maildrop", "var/lib/postfix"),
     "dovecot": ("etc/host", "etc/tls", "srv/vmail", "var/lib/dovecot"),
     "dkim": ("etc/host",),
+    "acme": ("etc/host", "srv/acme", "srv/state"),
 }
 
 
@@ -83,7 +84,7 @@ def template(vps, jail):
     for folder in FOLDERS[jail]:
         (root / folder).mkdir(parents=True)
     give_shell(root)
-    for name, text in PROGRAMS[jail].items():
+    for name, text in PROGRAMS.get(jail, {}).items():
         path = root / "usr/bin" / name
         path.write_text("#!/bin/sh\n" + text)
         path.chmod(0o755)
@@ -100,8 +101,10 @@ def template(vps, jail):
 @pytest.fixture
 def new(vps):
     """A VPS with templates and nothing else."""
-    for jail in JAILS:
+    for jail in FOLDERS:
         template(vps, jail)
+    # No name server there: it says so at once.
+    vps.write("/etc/resolv.conf", "nameserver 203.0.113.10\n")
     return vps
 
 
@@ -199,11 +202,16 @@ def test_only_the_connections_that_are_listed(mail):
 
 
 def test_init_again(mail):
-    before = {p: mail.read(p) for p in (f"{ETC}/tls/fullchain.pem", f"{ETC}/dkim/keys/example.org.pem")}
+    before = {p: mail.read(p) for p in (f"{ETC}/tls/key.pem", f"{ETC}/dkim/keys/example.org.pem")}
     pids = {jail: mail.jail(jail).pid for jail in JAILS}
     host(mail, "domain", "add", "example.net")
     host(mail, "init", "example.org", "--hostname", "mx.example.org", "--address", "198.51.100.99")
     assert {p: mail.read(p) for p in before} == before
+    # Its own certificate is one of the new name, which the services were told.
+    assert "DNS:mx.example.org" in mail.run("openssl", "x509", "-in", mail.path(f"{ETC}/tls/fullchain.pem"),
+                                            "-noout", "-ext", "subjectAltName").stdout
+    told(mail, "dovecot", "dovecot reloaded")
+    assert not mail.path(f"{DATA}/acme/not-shown").exists()
     assert "address4 = 198.51.100.99\n" in mail.read("/etc/newgate/host.conf")
     assert "mx.example.org" in mail.read(f"{ETC}/postfix/main.cf")
     assert listed(mail, "domain") == [{"domain": "example.org"}, {"domain": "example.net"}]
@@ -217,6 +225,8 @@ def test_init_again(mail):
     (["example"], "is not a domain's name"),
     (["--hostname", "mail", "example.org"], '--hostname "mail" is not a domain\'s name'),
     (["--address", "1.2.3", "example.org"], "--address 1.2.3 is not an address"),
+    (["--acme", "http://ca/", "example.org"], "--acme http://ca/: an address that begins with https://"),
+    (["--ca", "/nowhere.pem", "example.org"], "/nowhere.pem: No such file"),
     (["--spam", "none", "example.org"], "--spam none: opendkim or rspamd"),
     ([], "usage: newgate host init"),
 ])

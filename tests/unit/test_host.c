@@ -446,6 +446,7 @@ static void test_share(void **arg)
 		assert_non_null(host_template_packages(&h, host_jails[i]));
 		assert_true(str_prefix(host_template_script(host_jails[i]), "#!/bin/sh\n"));
 	}
+	assert_true(str_prefix(host_template_script("acme"), "#!/bin/sh\n"));
 	assert_null(host_template_packages(&h, "none"));
 	assert_null(host_template_script("none"));
 	h.spam = (char *)"rspamd";
@@ -478,28 +479,6 @@ static void test_keys(void **arg)
 	/* A key is never made twice. */
 	assert_int_equal(dkim_make_key(&h, "example.org", &err), 0);
 	assert_text(path, before);
-}
-
-static void test_certificate(void **arg)
-{
-	struct host h = fixture();
-	struct ng_err err = {0};
-	autofree char *cert = NULL;
-	size_t len;
-
-	(void)arg;
-	assert_int_equal(tls_make_own(&h, &err), 0);
-	assert_int_equal(file_read(in_box(HOST_ETC "/tls/fullchain.pem"), &cert, &len), 0);
-	assert_contains(cert, "-----BEGIN CERTIFICATE-----");
-	assert_text(in_box(HOST_ETC "/tls/ca.pem"), cert);
-	assert_int_equal(stat_of(in_box(HOST_ETC "/tls/key.pem")).st_mode & 07777, 0600);
-	assert_int_equal(stat_of(in_box(HOST_ETC "/tls/fullchain.pem")).st_mode & 07777, 0644);
-	assert_int_equal(tls_make_own(&h, &err), 0);
-	assert_text(in_box(HOST_ETC "/tls/fullchain.pem"), cert);
-	/* Killed before the copy that the web mail believes. */
-	assert_int_equal(unlink(in_box(HOST_ETC "/tls/ca.pem")), 0);
-	assert_int_equal(tls_make_own(&h, &err), 0);
-	assert_text(in_box(HOST_ETC "/tls/ca.pem"), cert);
 }
 
 #define IN_BOX(f) cmocka_unit_test_setup_teardown(f, box_make, box_remove)
@@ -561,7 +540,6 @@ int main(void)
 	    IN_BOX(test_sites),
 	    IN_BOX(test_share),
 	    IN_BOX(test_keys),
-	    IN_BOX(test_certificate),
 	    cmocka_unit_test(test_owners),
 	};
 
