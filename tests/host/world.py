@@ -68,20 +68,8 @@ class World:
 
     def publish(self, more=""):
         """What the domain's owner is told to publish."""
-        key = self.vps.path("/etc/newgate/host/dkim/keys/example.org.pem")
-        public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout"], capture_output=True, text=True,
-                                check=True).stdout
-        p = "".join(public.splitlines()[1:-1])
-        texts = " ".join(f'"{t}"' for t in ("v=DKIM1; k=rsa; p=", p[:200], p[200:]))
-        self.zone("example.org", f"""\
-@ MX 10 mail
-@ A {HOST}
-@ AAAA 2001:db8::10
-mail A {HOST}
-mail AAAA 2001:db8::10
-@ TXT "v=spf1 mx -all"
-ng._domainkey TXT {texts}
-{more}""")
+        printed = self.vps.run("newgate", "host", "dns", "example.org").stdout
+        self.zone("example.org", f"{printed}\n@ A {HOST}\n@ AAAA 2001:db8::10\n{more}")
 
     # --- mail ---
 
