@@ -209,14 +209,18 @@ static int apply_run(int argc, char **argv)
 	(void)argv;
 	if (argc != 1)
 		return host_usage();
-	if (hosting_open(&g, true) || hosting_files(&g))
+	if (hosting_open(&g, true) || hosting_files(&g) || hosting_trees(&g))
 		return 1;
 	if (host_tables_write(&g.h, &g.l, &err) < 0) {
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	for (size_t i = 0; host_jails[i]; i++)
-		status |= hosting_reload(&g, host_jails[i]);
+	/* Another filter is another jail, which begins with what it is to see. */
+	bool switched = inside_runs(&g.state, host_other_signer(&g.h));
+	if (switched)
+		status = hosting_start(&g);
+	for (const char *const *jail = host_jails(&g.h) + switched; *jail; jail++)
+		status |= hosting_reload(&g, *jail);
 	return status;
 }
 

@@ -187,16 +187,16 @@ static int lists(struct hosting *g)
 	return rc < 0;
 }
 
-/* The templates and the jails' trees. */
 int hosting_trees(struct hosting *g)
 {
+	const char *const *jail = host_jails(&g->h);
 	struct store s autodone(store_done) = {0};
 	struct ng_err err = {0};
 	int rc = store_open(&s, cmd_root, &err);
 
 	progress_attach(&s);
-	for (size_t i = 0; host_jails[i] && rc == 0; i++)
-		rc = trees_make(&g->h, &s, host_jails[i], trial_run, &err);
+	for (; *jail && rc == 0; jail++)
+		rc = trees_make(&g->h, &s, *jail, trial_run, &err);
 	if (rc == 0 && !str_eq(g->h.acme, "none"))
 		rc = trees_make(&g->h, &s, "acme", trial_run, &err);
 	progress_end();
@@ -205,13 +205,16 @@ int hosting_trees(struct hosting *g)
 	return rc < 0;
 }
 
-int hosting_start(void)
+int hosting_start(struct hosting *g)
 {
+	const char *other = host_other_signer(&g->h);
 	char *argv[8] = {(char *)"up"};
 	int argc = 1;
 
-	for (size_t i = 0; host_jails[i]; i++)
-		argv[argc++] = (char *)host_jails[i];
+	for (const char *const *jail = host_jails(&g->h); *jail; jail++)
+		argv[argc++] = (char *)*jail;
+	if (inside_runs(&g->state, other))
+		argv[argc++] = (char *)other;
 	argv[argc] = NULL;
 	optind = 0;
 	return cmd_up.run(argc, argv);
@@ -233,7 +236,7 @@ static int init_with(const struct options *o)
 	if (settings(&g, o) || hosting_open(&g, true) || lists(&g) || hosting_files(&g) ||
 	    hosting_trees(&g))
 		return 1;
-	if (hosting_show_cert(&g) || hosting_start())
+	if (hosting_show_cert(&g) || hosting_start(&g))
 		return 1;
 	/* The renewal takes the lock where it needs it. Until there is a certificate, the host's own
 	 * does: what is missing is told, and the timer tries again. */

@@ -14,7 +14,10 @@
 #include "cmd/storage.h"
 #include "host/dkim.h"
 
-static const char *const mail_jails[] = {"dkim", "dovecot", "postfix", NULL};
+/* Which jails go by which list. */
+static const char *const domain_jails[] = {"dkim", "rspamd", "postfix", NULL};
+static const char *const user_jails[] = {"dovecot", "postfix", NULL};
+static const char *const alias_jails[] = {"postfix", NULL};
 
 /* The address as it is kept; told where it is none, or of no domain of ours. NULL. */
 static char *own_address(struct hosting *g, const char *text, bool any)
@@ -60,7 +63,7 @@ static int domain_add(int argc, char **argv)
 		return 1;
 	}
 	host_set(&g.l, LIST_DOMAINS, domain, domain);
-	return hosting_save(&g, LIST_DOMAINS, mail_jails);
+	return hosting_save(&g, LIST_DOMAINS, domain_jails);
 }
 
 /* Who still uses the domain, or NULL. The caller frees. */
@@ -97,7 +100,7 @@ static int domain_remove(int argc, char **argv)
 	}
 	/* The key stays: letters that it signed are still to be verified by somebody. */
 	host_unset(&g.l, LIST_DOMAINS, at);
-	return hosting_save(&g, LIST_DOMAINS, mail_jails);
+	return hosting_save(&g, LIST_DOMAINS, domain_jails);
 }
 
 static int domain_list(int argc, char **argv)
@@ -222,7 +225,7 @@ static int user_add(int argc, char **argv)
 		return 1;
 	autofree char *line = host_user_line(address, hash, quota);
 	host_set(&g.l, LIST_USERS, address, line);
-	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+	return hosting_save(&g, LIST_USERS, user_jails);
 }
 
 /* The place of the user's line; told where there is none: -1. */
@@ -254,7 +257,7 @@ static int user_passwd(int argc, char **argv)
 		return 1;
 	autofree char *line = host_user_changed(g.l.of[LIST_USERS].v[at], hash, NULL);
 	host_set(&g.l, LIST_USERS, address, line);
-	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+	return hosting_save(&g, LIST_USERS, user_jails);
 }
 
 static int user_quota(int argc, char **argv)
@@ -271,7 +274,7 @@ static int user_quota(int argc, char **argv)
 		return 1;
 	autofree char *line = host_user_changed(g.l.of[LIST_USERS].v[at], NULL, argv[2]);
 	host_set(&g.l, LIST_USERS, address, line);
-	return hosting_save(&g, LIST_USERS, mail_jails + 1);
+	return hosting_save(&g, LIST_USERS, user_jails);
 }
 
 static int user_remove(int argc, char **argv)
@@ -287,7 +290,7 @@ static int user_remove(int argc, char **argv)
 	if (at < 0)
 		return 1;
 	host_unset(&g.l, LIST_USERS, at);
-	int status = hosting_save(&g, LIST_USERS, mail_jails + 1);
+	int status = hosting_save(&g, LIST_USERS, user_jails);
 	const char *domain = strchr(address, '@');
 	if (status == 0)
 		printf("%s is no user any more. The mail stays, in " HOST_DATA
@@ -350,7 +353,7 @@ static int alias_add(int argc, char **argv)
 		str_addf(&line, "%s%s", i > 2 ? ", " : "", target);
 	}
 	host_set(&g.l, LIST_ALIASES, address, line.s);
-	return hosting_save(&g, LIST_ALIASES, mail_jails + 2);
+	return hosting_save(&g, LIST_ALIASES, alias_jails);
 }
 
 static int alias_remove(int argc, char **argv)
@@ -367,7 +370,7 @@ static int alias_remove(int argc, char **argv)
 		return 1;
 	}
 	host_unset(&g.l, LIST_ALIASES, at);
-	return hosting_save(&g, LIST_ALIASES, mail_jails + 2);
+	return hosting_save(&g, LIST_ALIASES, alias_jails);
 }
 
 static void add_targets(const struct hosting *g UNUSED, struct output *o, const char *rest)

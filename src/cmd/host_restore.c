@@ -113,8 +113,8 @@ static bool make_trees(struct restoring *x)
 	int rc = 0;
 
 	set(&x->h.root, cmd_root);
-	for (size_t i = 0; host_jails[i] && rc == 0; i++)
-		rc = trees_make_tree(&x->h, &x->s, host_jails[i], trial_run, &err);
+	for (const char *const *jail = host_jails(&x->h); *jail && rc == 0; jail++)
+		rc = trees_make_tree(&x->h, &x->s, *jail, trial_run, &err);
 	if (rc == 0)
 		rc = owners_of_trees(&x->s, &now, &err);
 	if (rc == 0)
@@ -132,9 +132,9 @@ static bool stop_jails(void)
 	int argc = 1;
 	bool opened = told(state_open(&st, cmd_root, &err), &err);
 
-	for (size_t i = 0; opened && host_jails[i]; i++)
-		if (inside_runs(&st, host_jails[i]))
-			argv[argc++] = (char *)host_jails[i];
+	for (size_t i = 0; opened && host_all_jails[i]; i++)
+		if (inside_runs(&st, host_all_jails[i]))
+			argv[argc++] = (char *)host_all_jails[i];
 	argv[argc] = NULL;
 	state_done(&st);
 	optind = 0;
@@ -162,7 +162,7 @@ static bool start(void)
 
 	if (hosting_open(&g, true) || hosting_files(&g) ||
 	    !told(host_tables_write(&g.h, &g.l, &err), &err) || hosting_trees(&g) ||
-	    hosting_start())
+	    hosting_start(&g))
 		return false;
 	printf("\nThe mail host of %s runs, as %s%s%s%s%s.\n", g.h.domain, g.h.hostname,
 	       g.h.address4 ? ", " : "", g.h.address4 ? g.h.address4 : "", g.h.address6 ? ", " : "",

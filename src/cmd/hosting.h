@@ -30,10 +30,11 @@ int hosting_reload(struct hosting *g, const char *jail);
 int hosting_files(struct hosting *g);
 
 /* Steps of `init`, told where they fail: 0 or 1. That there is a range for jails, and *interface one
- * of those that have it; templates, trees and folders of all jails; all jails started. */
+ * of those that have it; templates, trees and folders of all jails; all jails started, and the signing
+ * jail stopped that the settings have no use for any more. */
 int hosting_range(char **interface);
 int hosting_trees(struct hosting *g);
-int hosting_start(void);
+int hosting_start(struct hosting *g);
 /* Has the jails take the certificate in place where some may show the one before: 0 or 1. */
 int hosting_show_cert(struct hosting *g);
 /* Gets the certificate that the host needs, where it needs another than it has (or `force`), and has

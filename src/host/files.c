@@ -23,7 +23,7 @@ const char *host_template_script(const char *jail)
 	return host_share(name.s);
 }
 
-const char *host_template_packages(const struct host *h, const char *jail)
+const char *host_template_packages(const char *jail)
 {
 	static const struct {
 		const char *jail, *packages;
@@ -35,11 +35,10 @@ const char *host_template_packages(const struct host *h, const char *jail)
 	    {"dovecot", "dovecot-imapd,dovecot-lmtpd,dovecot-sieve,dovecot-managesieved,"
 			"ca-certificates,netbase"},
 	    {"dkim", "opendkim,opendkim-tools,openssl,netbase"},
+	    {"rspamd", "rspamd,redis-server,netbase"},
 	    {"acme", "uacme,ca-certificates,netbase"},
 	};
 
-	if (str_eq(jail, "dkim") && str_eq(h->spam, "rspamd"))
-		return "rspamd,redis-server,netbase";
 	for (size_t i = 0; i < ARRAY_SIZE(of); i++)
 		if (str_eq(of[i].jail, jail))
 			return of[i].packages;
@@ -76,12 +75,17 @@ static void fill(const struct host *h, const struct host_lists *l, const char *t
 	for (size_t i = 0; i < proxies.n; i++)
 		str_addf(&more, "\n\tallow.connect += \"%s\";", proxies.v[i]);
 	acme_ports(h, &ports);
-	const char *const pairs[] = {
-	    "ACMEPORTS", str_text(&ports), "DOMAIN",    h->domain,
-	    "HOSTNAME",  h->hostname,      "INTERFACE", h->interface,
-	    "QUOTA",     h->quota,         "ETC",       HOST_ETC,
-	    "DATA",      HOST_DATA,        "IP6",       h->address6 ? "\n\tip6.addr = auto;" : "",
-	    "PROXIES",   str_text(&more),  NULL};
+	const char *const pairs[] = {"ACMEPORTS", str_text(&ports),
+				     "SIGNER",    host_jails(h)[0],
+				     "DOMAIN",    h->domain,
+				     "HOSTNAME",  h->hostname,
+				     "INTERFACE", h->interface,
+				     "QUOTA",     h->quota,
+				     "ETC",       HOST_ETC,
+				     "DATA",      HOST_DATA,
+				     "IP6",       h->address6 ? "\n\tip6.addr = auto;" : "",
+				     "PROXIES",   str_text(&more),
+				     NULL};
 	host_fill(out, text, pairs);
 }
 
@@ -148,6 +152,16 @@ static int add_site(const struct host *h, struct host_files *out, const char *na
 	return add(h, out, str_take(&path), str_take(&text), false, err);
 }
 
+/* Those that make something else: a template, the jails' file, a site's file when there is a site. */
+static bool is_part(const struct host *h, const char *name)
+{
+	const char *below = strchr(name, '/'), *other = host_other_signer(h);
+
+	return below && (str_eq(below, "/template") || str_eq(below, "/jail.part") ||
+			 str_prefix(below, "/site-") ||
+			 (str_prefix(name, other) && name[strlen(other)] == '/'));
+}
+
 int host_files_plan(const struct host *h, const struct host_lists *l, struct host_files *out,
 		    struct ng_err *err)
 {
@@ -157,16 +171,18 @@ int host_files_plan(const struct host *h, const struct host_lists *l, struct hos
 
 	for (size_t i = 0; i < ARRAY_SIZE(tree) && rc == 0; i++) {
 		const char *below = strchr(tree[i].name, '/');
-		struct str path = {0}, text = {0};
+		struct str path = {0}, text = {0}, part autodone(str_done) = {0};
 
-		/* Scripts make templates; a site's files are made when there is a site. */
-		if (below && (str_eq(below, "/template") || str_prefix(below, "/site-")))
+		if (is_part(h, tree[i].name))
 			continue;
-		if (below)
-			str_addf(&path, HOST_ETC "/%s", tree[i].name);
-		else
-			str_add(&path, HOST_JAILS);
 		fill(h, l, tree[i].text, &text);
+		if (below) {
+			str_addf(&path, HOST_ETC "/%s", tree[i].name);
+		} else {
+			str_add(&path, HOST_JAILS);
+			str_addf(&part, "%s/jail.part", host_jails(h)[0]);
+			fill(h, l, host_share(part.s), &text);
+		}
 		rc = add(h, out, str_take(&path), str_take(&text), tree[i].program, err);
 	}
 	for (size_t i = 0; rc == 0 && host_next(l, LIST_SITES, &i, &site, &what);)

@@ -8,8 +8,6 @@
 #include "conf/files.h"
 #include "net/ban.h"
 
-const char *const host_jails[] = {"dkim", "dovecot", "postfix", "web", NULL};
-
 #define DEFAULT_ACME "https://acme-v02.api.letsencrypt.org/directory"
 
 /* Each setting: its key and where it is kept. */
@@ -35,6 +33,26 @@ static const struct {
 static char **slot(const struct host *h, size_t i)
 {
 	return (char **)((char *)h + settings[i].at);
+}
+
+static bool has_rspamd(const struct host *h)
+{
+	return str_eq(h->spam, "rspamd");
+}
+
+const char *const host_all_jails[] = {"dkim", "rspamd", "dovecot", "postfix", "web", NULL};
+
+const char *const *host_jails(const struct host *h)
+{
+	static const char *const plain[] = {"dkim", "dovecot", "postfix", "web", NULL},
+				 *const filtering[] = {"rspamd", "dovecot", "postfix", "web", NULL};
+
+	return has_rspamd(h) ? filtering : plain;
+}
+
+const char *host_other_signer(const struct host *h)
+{
+	return has_rspamd(h) ? "dkim" : "rspamd";
 }
 
 void host_settings_done(struct host *h)
@@ -104,6 +122,8 @@ static int complete(struct host *h, struct ng_err *err)
 			return err_set(err, EINVAL, HOST_CONF ": %s is not set", settings[i].key);
 		*slot(h, i) = mem_strdup(settings[i].standard);
 	}
+	if (!has_rspamd(h) && !str_eq(h->spam, "opendkim"))
+		return err_set(err, EINVAL, HOST_CONF ": spam = %s: opendkim or rspamd", h->spam);
 	return 0;
 }
 

@@ -53,8 +53,13 @@ int host_ban_terms(const char *text, struct host_ban *out, struct ng_err *err) M
 /* ROOT + path; the caller frees. */
 char *host_path(const struct host *h, const char *fmt, ...) PRINTF(2, 3) MUST_CHECK;
 
-/* The jails of a host, those first that others need. NULL-terminated. */
-extern const char *const host_jails[];
+/* The jails of a host, those first that others need. NULL-terminated. The first is the one that signs:
+ * "dkim" or "rspamd", as `spam` says. */
+const char *const *host_jails(const struct host *h);
+/* Those of whatever setting: a jail may be left of another one. */
+extern const char *const host_all_jails[];
+/* The signing jail that the setting has no use for. */
+const char *host_other_signer(const struct host *h);
 
 /* "example.org", in small letters; at least one dot. The caller frees; NULL with *why. */
 char *host_domain(const char *text, const char **why) MUST_CHECK;

@@ -86,9 +86,9 @@ int owners_of_trees(const struct store *s, struct owners *out, struct ng_err *er
 	autofree char *buf = mem_alloc(FILE_MAX);
 	int rc = 0;
 
-	for (size_t i = 0; host_jails[i] && rc == 0; i++)
-		if (store_has_jail(s, host_jails[i]))
-			rc = of_tree(s, host_jails[i], buf, out, err);
+	for (size_t i = 0; host_all_jails[i] && rc == 0; i++)
+		if (store_has_jail(s, host_all_jails[i]))
+			rc = of_tree(s, host_all_jails[i], buf, out, err);
 	return rc;
 }
 

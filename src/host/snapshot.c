@@ -30,9 +30,9 @@ static void still_done(struct still *s)
 
 static int hold_still(struct state *st, struct still *s, struct ng_err *err)
 {
-	for (size_t i = 0; host_jails[i] && i < JAILS_MAX; i++) {
+	for (size_t i = 0; host_all_jails[i] && i < JAILS_MAX; i++) {
 		struct record r autodone(record_done) = {0};
-		int rc = state_find(st, host_jails[i], &r, err);
+		int rc = state_find(st, host_all_jails[i], &r, err);
 
 		if (rc == -ENOENT || (rc == 0 && r.dead))
 			continue;
@@ -43,7 +43,7 @@ static int hold_still(struct state *st, struct still *s, struct ng_err *err)
 			return err_set(err, ENOTSUP,
 				       "this host has no cgroup v2, by which jail %s could stand "
 				       "still: newgate down %s",
-				       host_jails[i], host_jails[i]);
+				       host_all_jails[i], host_all_jails[i]);
 		if (rc < 0)
 			return rc;
 		s->n++;

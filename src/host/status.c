@@ -56,19 +56,19 @@ static uint64_t memory_limit(struct state *state, const char *jail)
 	return limit;
 }
 
-static int look_jails(struct host_status *s, struct state *state, const struct conf *conf,
-		      const struct rcconf *rc, struct ng_err *err)
+static int look_jails(struct host_status *s, const struct host *h, struct state *state,
+		      const struct conf *conf, const struct rcconf *rc, struct ng_err *err)
 {
 	struct strv faults autodone(strv_done) = {0};
 	int r = overview_read(state, conf, &s->all, err);
 
 	if (r < 0)
 		return r;
-	for (size_t i = 0; host_jails[i]; i++) {
-		struct status_jail j = {.name = host_jails[i]};
+	for (const char *const *jail = host_jails(h); *jail; jail++) {
+		struct status_jail j = {.name = *jail};
 
 		for (size_t k = 0; k < s->all.n; k++)
-			if (str_eq(s->all.v[k].name, host_jails[i]))
+			if (str_eq(s->all.v[k].name, *jail))
 				j.seen = &s->all.v[k];
 		if (j.seen && j.seen->since)
 			j.memory_limit = memory_limit(state, j.name);
@@ -336,7 +336,7 @@ int host_status_read(struct host_status *s, const struct host *h, const struct h
 		     struct state *state, const struct conf *conf, const struct rcconf *rc,
 		     struct ng_err *err)
 {
-	int r = look_jails(s, state, conf, rc, err);
+	int r = look_jails(s, h, state, conf, rc, err);
 
 	if (r < 0)
 		return r;

@@ -25,17 +25,18 @@ static const struct {
     {"postfix", "postfix/maps", "srv/maps"},
     {"dovecot", "dovecot/vmail", "srv/vmail"},
     {"dovecot", "dovecot/lib", "var/lib/dovecot"},
+    {"rspamd", "rspamd/lib", "var/lib/rspamd"},
+    {"rspamd", "rspamd/redis", "var/lib/redis"},
 };
 
 /* Two steps, so that a changed script needs no download: the packages, then the script over them. */
-static int make_template(const struct host *h, struct store *s, const char *jail, const char *name,
-			 trees_run *run, struct ng_err *err)
+static int make_template(struct store *s, const char *jail, const char *name, trees_run *run,
+			 struct ng_err *err)
 {
 	struct store_made made autodone(store_made_done) = {0},
 			       last autodone(store_made_done) = {0};
 	struct str packages autodone(str_done) = {0};
-	const struct store_recipe first = {.from = FROM,
-					   .include = host_template_packages(h, jail)};
+	const struct store_recipe first = {.from = FROM, .include = host_template_packages(jail)};
 
 	str_addf(&packages, "%s-packages", name);
 	if (!store_has_template(s, packages.s)) {
@@ -82,7 +83,7 @@ int trees_make_tree(const struct host *h, struct store *s, const char *jail, tre
 	str_addf(&where, "/var/lib/newgate/roots/%s", jail);
 	autofree char *path = host_path(h, "%s", where.s);
 	if (!store_has_template(s, name.s))
-		rc = make_template(h, s, jail, name.s, run, err);
+		rc = make_template(s, jail, name.s, run, err);
 	if (rc == 0 && !store_has_jail(s, jail))
 		rc = store_clone(s, name.s, jail, path, jail, err);
 	return rc;

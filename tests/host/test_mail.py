@@ -23,7 +23,8 @@ def smtp(vps, port=25, user=None):
         if user:
             context = ssl._create_unverified_context()
             s.starttls(context=context)
-            s.login(f"{user}@example.org", f"secret of {user}")
+            name, _, domain = user.partition("@")
+            s.login(f"{name}@{domain or 'example.org'}", f"secret of {name}")
         yield s
 
 
@@ -63,6 +64,23 @@ def fetch(vps, user, subject, folder="INBOX"):
     return parts[0][1]
 
 
+def verified(vps, raw, domain="example.org"):
+    """What one who looks up the domain's key says of the letter's signature."""
+    key = vps.path(f"/etc/newgate/host/dkim/keys/{domain}.pem")
+    public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout"], capture_output=True, text=True,
+                            check=True).stdout
+    record = "v=DKIM1; k=rsa; p=" + "".join(public.splitlines()[1:-1])
+    asked = []
+
+    def dns(name, timeout=5):
+        asked.append(name)
+        return record.encode()
+
+    good = dkim.verify(raw, dnsfunc=dns)
+    assert asked == [f"ng._domainkey.{domain}.".encode()]
+    return good
+
+
 def test_a_letter_from_outside(mail):
     with smtp(mail) as s:
         s.sendmail("x@remote.example", ["alice@example.org"],
@@ -78,19 +96,50 @@ def test_a_letter_between_users_is_signed(mail):
         s.sendmail("alice@example.org", ["bob@example.org"],
                    letter("signed", "alice@example.org", "bob@example.org"))
     raw = fetch(mail, "bob", "signed")
-    key = mail.path("/etc/newgate/host/dkim/keys/example.org.pem")
-    public = subprocess.run(["openssl", "pkey", "-in", key, "-pubout"], capture_output=True, text=True,
-                            check=True).stdout
-    record = "v=DKIM1; k=rsa; p=" + "".join(public.splitlines()[1:-1])
-    asked = []
+    assert verified(mail, raw)
+    assert not verified(mail, raw.replace(b"hello", b"hullo"))
 
-    def dns(name, timeout=5):
-        asked.append(name)
-        return record.encode()
 
-    assert dkim.verify(raw, dnsfunc=dns)
-    assert asked == [b"ng._domainkey.example.org."]
-    assert not dkim.verify(raw.replace(b"hello", b"hullo"), dnsfunc=dns)
+def test_a_second_domain(mail):
+    """From its first letter on, its mail is signed with its own key."""
+    mail.run("newgate", "host", "domain", "add", "example.net")
+    mail.run("newgate", "host", "user", "add", "carol@example.net", input="secret of carol\n")
+    try:
+        with smtp(mail, 587, "carol@example.net") as s:
+            s.sendmail("carol@example.net", ["alice@example.org"],
+                       letter("second", "carol@example.net", "alice@example.org"))
+        assert verified(mail, fetch(mail, "alice", "second"), "example.net")
+    finally:
+        mail.run("newgate", "host", "user", "remove", "carol@example.net")
+        mail.run("newgate", "host", "domain", "remove", "example.net")
+
+
+@pytest.mark.parametrize("end", ["\n.\n", "\n.\r\n", "\r\n.\n", "\r.\r\n", "\r\n.\r"], ids=repr)
+def test_nothing_is_smuggled(mail, end):
+    """What others take for the end of a letter does not end it here, so that no second one is hidden in
+    it that seems to come from this host."""
+    subject = f"outer{''.join(f'{ord(c):02x}' for c in end)}"
+    inner = f"MAIL FROM:<bob@example.org>\r\nRCPT TO:<alice@example.org>\r\nDATA\r\n" \
+            + letter("inner", "bob@example.org", "alice@example.org")
+    with smtp(mail) as s:
+        s.ehlo()
+        for command in ("MAIL FROM:<x@remote.example>", "RCPT TO:<alice@example.org>", "DATA"):
+            assert s.docmd(command)[0] in (250, 354)
+        text = letter(subject, "x@remote.example", "alice@example.org", "outside") + end + inner
+        s.send(text.encode() + b"\r\n.\r\n")
+        assert s.getreply()[0] == 250
+        # The next answer is that of the next command: nothing in between was one.
+        assert s.docmd("VRFY", "x")[0] == 502
+    got = email.message_from_bytes(fetch(mail, "alice", subject))
+    assert "RCPT TO:<alice@example.org>" in got.get_payload()
+
+
+def test_marked_by_the_sender(mail):
+    """Who calls his own letter spam is believed."""
+    with smtp(mail) as s:
+        s.sendmail("x@remote.example", ["alice@example.org"],
+                   "X-Spam: Yes\r\n" + letter("marked", "x@remote.example", "alice@example.org"))
+    assert b"X-Spam: Yes" in fetch(mail, "alice", "marked", "Junk")
 
 
 def test_who_may_send_what(mail):

@@ -25,6 +25,8 @@ echo $$ >/run/{name}.pid
 echo {name} started
 while :; do tail -f /dev/null & wait $!; done
 """
+# setpriv --reuid … --regid … --clear-groups COMMAND …
+SETPRIV = 'shift 5; exec "$@"\n'
 PROGRAMS = {
     "web": {
         "nginx": '[ "$3" = -s ] && exec kill -HUP "$(cat /run/nginx.pid)"\n' + DAEMON.format(name="nginx"),
@@ -55,8 +57,14 @@ PROGRAMS = {
     },
     "dkim": {
         "opendkim": DAEMON.format(name="opendkim"),
-        # setpriv --reuid … --regid … --clear-groups COMMAND …
-        "setpriv": 'shift 5; exec "$@"\n',
+        "setpriv": SETPRIV,
+    },
+    "rspamd": {
+        "rspamd": DAEMON.format(name="rspamd").replace("/run/rspamd.pid", "/run/rspamd/control.sock"),
+        # rspamadm control -s SOCKET reload
+        "rspamadm": 'kill -HUP "$(cat "$3")"\n',
+        "redis-server": DAEMON.format(name="redis"),
+        "setpriv": SETPRIV,
     },
 }
 FOLDERS = {
@@ -66,6 +74,7 @@ FOLDERS = {
     "dovecot": ("etc/host", "etc/tls", "srv/vmail", "var/lib/dovecot"),
     "dkim": ("etc/host",),
     "acme": ("etc/host", "srv/acme", "srv/state"),
+    "rspamd": ("etc/host", "etc/dkim", "var/lib/rspamd", "var/lib/redis"),
 }
 
 
@@ -407,6 +416,32 @@ def test_diff_and_apply(mail):
     assert said.count("+++ ") == 1 and main in said
     mail.write("/etc/newgate/host.conf", conf + "qouta = 5G\n")
     assert 'unknown setting "qouta" (did you mean "quota"?)' in refused(mail, "apply")
+
+
+def test_another_filter(mail):
+    """The settings name it, apply puts it in the place of the other."""
+    conf = mail.read("/etc/newgate/host.conf")
+    pids = {jail: mail.jail(jail).pid for jail in ("dovecot", "postfix", "web")}
+    mail.write("/etc/newgate/host.conf", conf.replace("spam = opendkim", "spam = rspamd"))
+    host(mail, "apply")
+    told(mail, "rspamd", "rspamd started")
+    told(mail, "postfix", "postfix reloaded")
+    status = json.loads(mail.run("newgate", "status", "--json").stdout)
+    assert sorted(j["name"] for j in status["jails"]) == ["dovecot", "postfix", "rspamd", "web"]
+    assert {jail: mail.jail(jail).pid for jail in pids} == pids
+    assert "smtpd_milters = inet:rspamd:8891" in mail.jail("postfix").run("cat", "/etc/host/main.cf").stdout
+    got = mail.run("newgate", "explain", "postfix", "rspamd:8891").stdout
+    assert got.startswith("pass: postfix to rspamd tcp 8891\n"), got
+    assert host(mail, "diff").stdout == ""
+    # It signs with the same keys, and learns of new ones.
+    host(mail, "domain", "add", "example.net")
+    assert mail.jail("rspamd").run("ls", "/run/keys").stdout.split() == ["example.net.pem", "example.org.pem"]
+    told(mail, "rspamd", "rspamd reloaded")
+    mail.write("/etc/newgate/host.conf", conf)
+    host(mail, "apply")
+    told(mail, "dkim", "opendkim started", 2)
+    status = json.loads(mail.run("newgate", "status", "--json").stdout)
+    assert sorted(j["name"] for j in status["jails"]) == sorted(JAILS)
 
 
 def test_lists_by_hand(mail):

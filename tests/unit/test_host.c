@@ -137,6 +137,8 @@ static void test_settings_by_hand(void **arg)
 	     HOST_CONF ":1: unknown setting \"domian\" (did you mean \"domain\"?)"},
 	    {"# nothing\nhostname = mail.a.org\n", HOST_CONF ": domain is not set"},
 	    {"domain = a.org\nhostname =\n", HOST_CONF ": hostname is not set"},
+	    {"domain = a.org\nhostname = b.org\nspam = rspamb",
+	     HOST_CONF ": spam = rspamb: opendkim or rspamd"},
 	};
 	struct host h autodone(host_settings_done) = {0};
 	struct ng_err err = {0};
@@ -424,33 +426,45 @@ static void test_sites(void **arg)
 }
 
 /* No "@NAME@" is left anywhere, and every jail has what makes it. */
-static void test_share(void **arg)
+static void look_through(const struct host *h)
 {
-	struct host h = fixture();
 	struct host_lists l autodone(host_lists_done) = {0};
 	struct host_files f autodone(host_files_done) = {0};
 	struct ng_err err = {0};
 
-	(void)arg;
 	host_set(&l, LIST_SITES, "www.example.org", "www.example.org static");
 	host_set(&l, LIST_SITES, "app.example.org", "app.example.org proxy app 8080");
-	assert_int_equal(host_files_plan(&h, &l, &f, &err), 0);
-	for (size_t i = 0; i < f.n; i++)
+	assert_int_equal(host_files_plan(h, &l, &f, &err), 0);
+	for (size_t i = 0; i < f.n; i++) {
+		assert_null(strstr(f.v[i].path, host_other_signer(h)));
 		for (const char *p = f.v[i].text; (p = strchr(p, '@')); p++) {
 			size_t n = strspn(p + 1, "ABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789");
 
 			if (n && p[n + 1] == '@')
 				fail_msg("%s: \"%.*s\" is left", f.v[i].path, (int)n + 2, p);
 		}
-	for (size_t i = 0; host_jails[i]; i++) {
-		assert_non_null(host_template_packages(&h, host_jails[i]));
-		assert_true(str_prefix(host_template_script(host_jails[i]), "#!/bin/sh\n"));
 	}
+	for (const char *const *jail = host_jails(h); *jail; jail++) {
+		struct str block autodone(str_done) = {0};
+
+		str_addf(&block, "\n%s {\n", *jail);
+		assert_contains(file_of(&f, HOST_JAILS)->text, block.s);
+		assert_non_null(host_template_packages(*jail));
+		assert_true(str_prefix(host_template_script(*jail), "#!/bin/sh\n"));
+	}
+}
+
+static void test_share(void **arg)
+{
+	struct host h = fixture();
+
+	(void)arg;
+	look_through(&h);
 	assert_true(str_prefix(host_template_script("acme"), "#!/bin/sh\n"));
-	assert_null(host_template_packages(&h, "none"));
+	assert_null(host_template_packages("none"));
 	assert_null(host_template_script("none"));
 	h.spam = (char *)"rspamd";
-	assert_contains(host_template_packages(&h, "dkim"), "rspamd");
+	look_through(&h);
 }
 
 /* ---- keys ---- */
