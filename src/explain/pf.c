@@ -85,6 +85,9 @@ static int newgate(void *arg, const struct pf_crossing *c, const struct pf_packe
 	(void)p;
 	if (c->jails && c->dir == PF_IN)
 		return y->out->a.pass;
+	/* What is the host's own jail.conf says nothing of. */
+	if (y->out->a.rule == RULE_HOST_SENDS || y->out->a.rule == RULE_HOST_TAKES)
+		return -1;
 	return y->out->a.pass ? 1 : -1;
 }
 

@@ -110,7 +110,9 @@ def real(vps, source, target, port):
 
 @pytest.mark.parametrize("conf", ["block return all\npass out\n" + PF.split("pass out\n")[1],
                                   "pass all\n", "block return in all\npass in on lo100\n",
-                                  "set skip on lo100\nblock return in all\n"])
+                                  "set skip on lo100\nblock return in all\n",
+                                  # What is the host's own the anchor says nothing of.
+                                  'block return all\npass out on lo100\nanchor "newgate/*"\n'])
 def test_its_answers_are_those_of_packets(host, conf):
     """All pairs of a small world, by connections."""
     translation = "".join(PF.splitlines(True)[1:4]).replace("$ext", "eth0")
