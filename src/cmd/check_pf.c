@@ -70,10 +70,9 @@ static void check_lockout(const struct rcconf *rc, const struct pf *pf, const st
 	nl_close(&route);
 }
 
-size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
+size_t check_pf_read(const struct rcconf *rc, const char *path, struct pf *pf,
+		     struct firewall_host *host, struct diags *d)
 {
-	autodone(firewall_host_done) struct firewall_host host = {0};
-	autodone(pf_done) struct pf pf = {0};
 	struct ng_err err = {0};
 	autofree char *text = NULL, *full = NULL;
 	size_t len = 0;
@@ -84,21 +83,30 @@ size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
 	if (!path)
 		path = full = files_path(cmd_root, rc->pf_rules);
 	struct pos whole = {.file = name};
-	unsigned before = d->errors;
 	int r = file_read(path, &text, &len);
 	if (r < 0) {
 		diag_error(d, whole, "%s%s", strerror(-r),
 			   full ? " (rc.conf has pf_enable=\"YES\")" : "");
 		return 0;
 	}
-	if (read_host(rc, &host, &err) < 0) {
+	if (read_host(rc, host, &err) < 0) {
 		diag_error(d, whole, "the host's interfaces: %s", err.text);
 		return 1;
 	}
-	const struct pf_reader reader = {.read = read_below, .host = &host.host};
-	pf_read(&pf, &reader, name, text, len, d);
-	pf_finish(&pf, &reader, d);
-	if (d->errors == before && check_lowered(&pf, &host.host, d))
+	const struct pf_reader reader = {.read = read_below, .host = &host->host};
+	pf_read(pf, &reader, name, text, len, d);
+	pf_finish(pf, &reader, d);
+	return 1 + pf->files.n;
+}
+
+size_t check_pf(const struct rcconf *rc, const char *path, struct diags *d)
+{
+	autodone(firewall_host_done) struct firewall_host host = {0};
+	autodone(pf_done) struct pf pf = {0};
+	unsigned before = d->errors;
+	size_t n = check_pf_read(rc, path, &pf, &host, d);
+
+	if (n && d->errors == before && check_lowered(&pf, &host.host, d))
 		check_lockout(rc, &pf, &host.host, d);
-	return 1 + pf.files.n;
+	return n;
 }

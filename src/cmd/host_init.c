@@ -2,9 +2,11 @@
  * before a failure or a kill stays, and the next call goes on from there. */
 #include <fcntl.h>
 #include <getopt.h>
+#include <stdarg.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/stat.h>
+#include <time.h>
 #include <unistd.h>
 
 #include "base/file.h"
@@ -12,6 +14,7 @@
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
 #include "cmd/hosting.h"
+#include "cmd/init.h"
 #include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "conf/files.h"
@@ -25,6 +28,28 @@ struct options {
 	const char *domain, *hostname, *spam, *acme, *ca, *contact;
 	struct ip address[2]; /* by family; 0: not said */
 };
+
+/* What it is doing, and when it began to: some steps take a minute. */
+static void step(const char *fmt, ...) PRINTF(1, 2);
+
+static void step(const char *fmt, ...)
+{
+	static struct timespec began;
+	struct timespec now;
+	va_list ap;
+
+	clock_gettime(CLOCK_MONOTONIC, &now);
+	if (!began.tv_sec)
+		began = now;
+	double s =
+	    (double)(now.tv_sec - began.tv_sec) + (double)(now.tv_nsec - began.tv_nsec) / 1e9;
+	printf("%6.1f s  ", s);
+	va_start(ap, fmt);
+	vprintf(fmt, ap);
+	va_end(ap);
+	putchar('\n');
+	fflush(stdout);
+}
 
 static void set(char **where, const char *value)
 {
@@ -84,7 +109,6 @@ static int need_range(struct rcconf *rc)
 {
 	struct diags d = {0};
 	autofree char *path = files_path(cmd_root, "/etc/rc.conf");
-	char *const argv[] = {(char *)"init", NULL};
 
 	for (int once = 0; once < 2; once++) {
 		rcconf_done(rc);
@@ -99,8 +123,7 @@ static int need_range(struct rcconf *rc)
 		for (size_t i = 0; i < rc->ninterfaces; i++)
 			if (rc->interface[i].cloned && rc->interface[i].naddrs)
 				return 0;
-		optind = 0;
-		if (once || cmd_init.run(1, (char **)argv))
+		if (once || init_first_files())
 			break;
 	}
 	warn_msg("rc.conf names no interface for jails: newgate init");
@@ -175,8 +198,14 @@ static int settings(struct hosting *g, const struct options *o)
 static int lists(struct hosting *g)
 {
 	struct ng_err err = {0};
-	int rc = dkim_make_key(&g->h, g->h.domain, &err);
+	autofree char *log = host_path(&g->h, "/var/log");
 
+	step("settings, keys and files in " HOST_ETC);
+	int rc = file_mkdirs(log, 0755);
+	if (rc < 0)
+		err_sys(&err, rc, "%s", log);
+	else
+		rc = dkim_make_key(&g->h, g->h.domain, &err);
 	host_set(&g->l, LIST_DOMAINS, g->h.domain, g->h.domain);
 	for (enum host_list i = 0; i < LIST_COUNT && rc == 0; i++)
 		rc = host_lists_write(&g->h, &g->l, i, &err);
@@ -187,6 +216,23 @@ static int lists(struct hosting *g)
 	return rc < 0;
 }
 
+static int make_tree(struct hosting *g, struct store *s, const char *jail, struct ng_err *err)
+{
+	struct str template autodone(str_done) = {0}, packages autodone(str_done) = {0};
+
+	str_addf(&template, "host-%s", jail);
+	str_addf(&packages, "%s-packages", template.s);
+	if (!store_has_template(s, template.s))
+		step("template %s%s", template.s,
+		     store_has_template(s, packages.s)
+			 ? ""
+			 : ": packages from Debian's mirror, which takes a minute");
+	else if (!store_has_jail(s, jail))
+		step("jail %s: a tree of template %s", jail, template.s);
+	return trees_make(&g->h, s, jail, trial_run, err);
+}
+
+/* The templates and the jails' trees. */
 int hosting_trees(struct hosting *g)
 {
 	const char *const *jail = host_jails(&g->h);
@@ -196,9 +242,9 @@ int hosting_trees(struct hosting *g)
 
 	progress_attach(&s);
 	for (; *jail && rc == 0; jail++)
-		rc = trees_make(&g->h, &s, *jail, trial_run, &err);
+		rc = make_tree(g, &s, *jail, &err);
 	if (rc == 0 && !str_eq(g->h.acme, "none"))
-		rc = trees_make(&g->h, &s, "acme", trial_run, &err);
+		rc = make_tree(g, &s, "acme", &err);
 	progress_end();
 	if (rc < 0)
 		warn_msg("%s", err.text);
@@ -217,16 +263,11 @@ int hosting_start(struct hosting *g)
 		argv[argc++] = (char *)other;
 	argv[argc] = NULL;
 	optind = 0;
-	return cmd_up.run(argc, argv);
-}
-
-static void say_next(const struct host *h)
-{
-	printf("\nThe mail host of %s runs. What is left to do:\n"
-	       "  newgate host user add you@%s   a mailbox\n"
-	       "  newgate host diff   what you changed of the files that were made\n"
-	       "Web mail: https://%s/\n",
-	       h->domain, h->domain, h->hostname);
+	step("starting the jails");
+	int status = cmd_up.run(argc, argv);
+	if (status == 0)
+		step("they run");
+	return status;
 }
 
 static int init_with(const struct options *o)
@@ -244,7 +285,7 @@ static int init_with(const struct options *o)
 	g.lock = -1;
 	renew_timer();
 	(void)hosting_renew(&g, false);
-	say_next(&g.h);
+	hosting_say_next(&g);
 	return 0;
 }
 

@@ -42,6 +42,8 @@ int hosting_show_cert(struct hosting *g);
 int hosting_renew(struct hosting *g, bool force);
 /* Has the host call `newgate host renew` from time to time, where systemd runs; told else. */
 void renew_timer(void);
+/* Says what is left to do once they run: host_next.c. */
+void hosting_say_next(const struct hosting *g);
 
 /* "host domain add" and the like: a verb below `newgate host`. */
 struct host_verb {

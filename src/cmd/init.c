@@ -8,6 +8,7 @@
 #include "base/mem.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/init.h"
 #include "conf/files.h"
 #include "conf/rcconf.h"
 #include "net/range.h"
@@ -348,6 +349,26 @@ static bool choose_store(const struct init *k, const char *how)
 	return false;
 }
 
+static int write_files(struct init *k)
+{
+	if (!open_host(k))
+		return 1;
+	print_outside(k);
+	print_networks(k);
+	bool there = have_range(k);
+	if (!there && !choose_range(k))
+		return 1;
+	put_files(k, there);
+	return k->failed;
+}
+
+int init_first_files(void)
+{
+	autodone(init_done) struct init k = {.state = {.dir = -1}};
+
+	return write_files(&k);
+}
+
 static int init_run(int argc, char **argv)
 {
 	static const struct option longs[] = {{"store", required_argument, NULL, 's'}, {0}};
@@ -366,16 +387,10 @@ static int init_run(int argc, char **argv)
 		return usage(&cmd_init);
 	if (store && !choose_store(&k, store))
 		return 1;
-	if (!open_host(&k))
-		return 1;
-	print_outside(&k);
-	print_networks(&k);
-	bool there = have_range(&k);
-	if (!there && !choose_range(&k))
-		return 1;
-	put_files(&k, there);
-	print_next(&k);
-	return k.failed;
+	int status = write_files(&k);
+	if (status == 0)
+		print_next(&k);
+	return status;
 }
 
 const struct cmd cmd_init = {

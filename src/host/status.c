@@ -280,23 +280,24 @@ static void judge_mailboxes(struct host_status *s, const struct host *h)
 
 static void judge_certs(struct host_status *s, const struct host *h, time_t now)
 {
+	const char *renew = str_eq(h->acme, "none") ? NULL : "newgate host renew";
+
 	for (size_t i = 0; i < s->ncerts; i++) {
 		const struct cert *c = &s->cert[i].cert;
 		const char *name = c->names.n ? c->names.v[0] : h->hostname;
 		int64_t left = (c->until - now) / DAY;
 
 		if (c->until <= now)
-			find(s, true, "newgate host renew", "the certificate of %s has expired",
-			     name);
+			find(s, true, renew, "the certificate of %s has expired", name);
 		else if (c->own)
-			find(s, false, "newgate host renew",
+			find(s, false, renew,
 			     "nobody vouches for the certificate of %s: other people's programs "
 			     "warn "
 			     "of it",
 			     name);
 		/* The timer has tried for a while. */
 		else if (cert_due(c, now) && c->until - now < (c->until - c->since) / 6)
-			find(s, left < 1, "newgate host renew",
+			find(s, left < 1, renew,
 			     "the certificate of %s expires in %" PRId64
 			     " days and was not renewed",
 			     name, left);

@@ -210,6 +210,50 @@ def test_only_the_connections_that_are_listed(mail):
     assert not [p for p in pairs if p[1] == "host" and p[0] != "internet" and p[0] != "host"]
 
 
+def test_init_says_what_it_does(new):
+    said = host(new, "init", "example.org").stdout
+    steps = re.findall(r"^ +\d+\.\d s  (.*)$", said, re.M)
+    assert steps == ["settings, keys and files in /etc/newgate/host",
+                     *(f"jail {jail}: a tree of template host-{jail}" for jail in (*JAILS, "acme")),
+                     "starting the jails", "they run"]
+    # What newgate init would have one do next is done.
+    assert "wrote /etc/rc.conf" in said and "next:" not in said and "newgate create" not in said
+    left = said.split("What is left to do:\n")[1]
+    assert "newgate host dns " in left and "203.0.113.10 is to be named mail.example.org (PTR)" in left
+    assert "newgate host renew " in left and "newgate host user add you@example.org\n" in left
+    assert "pf is on" not in left
+    host(new, "user", "add", "alice@example.org", input="secret\n")
+    said = host(new, "init", "example.org").stdout
+    assert "jail " not in said.split("they run")[0] and "user add" not in said
+    assert new.run("newgate", "check").stdout == "4 jails in 3 files: no fault\n"
+
+
+def test_init_where_pf_is_on(new):
+    """pf.conf stays as it is; what it lacks is told, and does."""
+    new.write("/etc/rc.conf", 'cloned_interfaces="lo100"\nifconfig_lo100="inet 10.100.0.1/24"\npf_enable="YES"\n')
+    mine = "block in\npass out\npass in proto tcp to port ssh\n"
+    new.write("/etc/pf.conf", mine)
+    said = host(new, "init", "example.org").stdout
+    assert new.read("/etc/pf.conf") == mine
+    lines = re.findall(r"^    (.*newgate/.*)$", said, re.M)
+    assert lines == ['nat-anchor "newgate/*"', 'rdr-anchor "newgate/*"', 'anchor "newgate/*"']
+    assert "pfctl -f /etc/pf.conf --confirm 60" in said
+    assert new.run("newgate", "explain", "internet", "host:25", status=2).stdout.startswith("block")
+
+    new.write("/etc/pf.conf", "\n".join([*lines[:2], mine, lines[2], ""]))
+    new.run("pfctl", "-f", "/etc/pf.conf")
+    assert "pf is on" not in host(new, "init", "example.org").stdout
+    postfix, dovecot = new.jail("postfix"), new.jail("dovecot")
+    server = new.listen(postfix, "tcp", "", 25)
+    assert new.seen("internet", "tcp", "203.0.113.10", 25, server, "198.51.100.7") == "198.51.100.7"
+    server = new.listen(dovecot, "tcp", "", 24)
+    assert new.seen(postfix, "tcp", dovecot.addresses()[0], 24, server) == postfix.addresses()[0]
+    with pytest.raises(OSError):
+        new.connect(new.jail("web"), "tcp", dovecot.addresses()[0], 24)
+    # The host is as closed as it was.
+    assert new.run("newgate", "explain", "internet", "host:9999", status=2).stdout.startswith("block")
+
+
 def test_init_again(mail):
     before = {p: mail.read(p) for p in (f"{ETC}/tls/key.pem", f"{ETC}/dkim/keys/example.org.pem")}
     pids = {jail: mail.jail(jail).pid for jail in JAILS}

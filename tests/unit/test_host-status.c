@@ -9,7 +9,8 @@
 #define MIB (UINT64_C(1) << 20)
 
 static const struct host h = {.hostname = (char *)"mail.example.org",
-			      .domain = (char *)"example.org"};
+			      .domain = (char *)"example.org",
+			      .acme = (char *)"https://ca.example/directory"};
 
 static void test_queue(void **arg)
 {
