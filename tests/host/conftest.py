@@ -54,14 +54,18 @@ def world_of(vps):
 
 
 @pytest.fixture(scope="session")
-def mail():
-    """The one that all tests share which only send and read."""
-    with mail_host() as vps:
-        yield vps
+def mail_and_world():
+    with mail_host() as vps, world_of(vps) as world:
+        yield vps, world
 
 
 @pytest.fixture(scope="session")
-def world(mail):
-    """The internet around it."""
-    with world_of(mail) as world:
-        yield world
+def mail(mail_and_world):
+    """The one that all tests share which only send and read."""
+    return mail_and_world[0]
+
+
+@pytest.fixture(scope="session")
+def world(mail_and_world):
+    """The internet around it, which is there whoever asks for it: Postfix looks up every client's name."""
+    return mail_and_world[1]
