@@ -9,6 +9,7 @@
 #include "base/num.h"
 #include "cmd/cmd.h"
 #include "cmd/hosting.h"
+#include "net/net.h"
 
 /* "JAIL:PORT" -> "proxy JAIL PORT"; told where it is not that. */
 static bool proxy_of(const char *text, struct str *out)
@@ -25,11 +26,25 @@ static bool proxy_of(const char *text, struct str *out)
 	return true;
 }
 
+/* Has the jail an address, by which the web jail finds it? Yes where none has yet, as nothing runs. */
+static bool has_address(const struct hosting *g, const char *jail)
+{
+	autofree char *path = host_path(&g->h, "/run/newgate/" NET_HOSTS), *text = NULL;
+	struct strv words autodone(strv_done) = {0};
+	size_t n;
+
+	if (file_read(path, &text, &n) < 0)
+		return true;
+	strv_split(&words, text, " \t\n");
+	return strv_has(&words, jail);
+}
+
 static int site_add(int argc, char **argv)
 {
 	static const struct option longs[] = {{"proxy", required_argument, NULL, 'p'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 	struct str what autodone(str_done) = {0}, line autodone(str_done) = {0};
+	struct strv proxy autodone(strv_done) = {0};
 	struct ng_err err = {0};
 	const char *why;
 
@@ -48,6 +63,12 @@ static int site_add(int argc, char **argv)
 	}
 	if (hosting_open(&g, true))
 		return 1;
+	strv_split(&proxy, str_text(&what), " ");
+	if (proxy.n && !has_address(&g, proxy.v[1])) {
+		warn_msg("jail %s has no address yet; to start it first: newgate up %s", proxy.v[1],
+			 proxy.v[1]);
+		return 1;
+	}
 	autofree char *files = host_path(&g.h, HOST_DATA "/web/sites/%s", name);
 	int rc = what.len ? 0 : file_mkdirs(files, 0755);
 	if (rc < 0) {

@@ -1,15 +1,14 @@
 """Roundcube of newgate host in a real browser, out there; and what else the web jail serves."""
 
-import contextlib
 import email
 import email.utils
-import errno
 import os
 import shutil
 from email.message import EmailMessage
 
 import pytest
 
+from nginx import restarted
 from test_mail import HOST, OUTSIDE, fetch, smtp
 
 pytest.importorskip("selenium")
@@ -47,7 +46,7 @@ def alice(browser):
 
 
 def log(vps, jail):
-    return vps.run("newgate", "logs", jail).stdout
+    return vps.run("newgate", "logs", "-n", "all", jail).stdout
 
 
 def login(browser, user, password):
@@ -159,7 +158,8 @@ def test_a_rule(alice, mail):
 def test_restart(alice, mail):
     """Whoever is logged in stays so."""
     before = len(log(mail, "web"))
-    mail.run("jail", "-rc", "web")
+    with restarted(mail):
+        mail.run("jail", "-rc", "web")
     # Not killed for want of an answer.
     assert "exiting, bye-bye!" in log(mail, "web")[before:]
     alice.go(URL + "?_task=settings")

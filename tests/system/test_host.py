@@ -418,6 +418,13 @@ def test_sites(mail):
     assert "server_name www.example.org;" in web.run("cat", "/etc/host/sites/www.example.org.conf").stdout
     told(mail, "web", "nginx reloaded")
 
+    assert refused(mail, "site", "add", "--proxy", "app:8080", "app.example.org") == (
+        "newgate host: jail app has no address yet; to start it first: newgate up app\n")
+    # What stands in the host's file is its jails' alone: this one has its own root.
+    mail.busybox("/var/jails/app")
+    mail.write("/etc/jail.conf.d/app.conf",
+               'app { path = "/var/jails/app"; interface = lo100; ip4.addr = auto; exec.start = true; persist; }')
+    mail.run("newgate", "up", "app")
     assert "newgate up web" in host(mail, "site", "add", "--proxy", "app:8080", "app.example.org").stdout
     assert listed(mail, "site") == [{"site": "www.example.org", "serves": "static"},
                                     {"site": "app.example.org", "serves": "proxy app 8080"}]
