@@ -130,7 +130,6 @@ complete -c newgate -n '__newgate_is host' -l acme -x -d 'Directory of the autho
 complete -c newgate -n '__newgate_is host' -l ca -r -F -d 'Who signed its own certificate'
 complete -c newgate -n '__newgate_is host' -l contact -x -d 'Whom the authority writes to'
 complete -c newgate -n '__newgate_is host' -l for -x -d 'How long a ban lasts'
-complete -c newgate -n '__newgate_is host' -f -l background -d 'Go on alone'
 complete -c newgate -n '__newgate_is host' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is rename' -f -a '(__newgate_configured)'
 complete -c newgate -n '__newgate_is destroy' -f -s y -d 'Do not ask'

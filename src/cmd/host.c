@@ -237,6 +237,7 @@ static int host_run(int argc, char **argv)
 	    {"site", host_site_verbs},
 	    {"dns", host_dns},
 	    {"ban", host_ban_verbs},
+	    {"watch", host_watch},
 	    {"status", host_status},
 	    {"queue", host_queue_verbs},
 	    {"backup", host_backup},
@@ -263,6 +264,7 @@ const struct cmd cmd_host = {
 	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
 	"dns [--check] [--json] [DOMAIN]\n"
 	"ban add ADDRESS [--for TIME] | remove ADDRESS | list [--json]\n"
+	"watch\n"
 	"status [--json]\n"
 	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
 	"backup [--force] [FILE | -]\n"
@@ -280,6 +282,7 @@ const struct cmd cmd_host = {
 	"  dns     the DNS records that all this needs, and with --check which of them are "
 	"missing\n"
 	"  ban     the addresses that failed to log in too often, and may not for a time\n"
+	"  watch   bans them: runs as long as the jails, with which it is started\n"
 	"  status  jails, queue, mailboxes, certificates, disk, and what needs doing; the exit "
 	"status\n"
 	"          is 1 where something is wrong\n"

@@ -6,59 +6,17 @@
 #include "base/num.h"
 #include "cmd/cmd.h"
 #include "cmd/hosting.h"
-#include "conf/files.h"
-#include "net/ban.h"
+#include "host/banning.h"
 
-/* What a change needs. */
-struct banning {
-	struct state state;
-	struct host host; /* its settings, where there are any */
-	struct host_ban terms;
-	struct rcconf rc;
-	struct net net;
-	struct bans bans;
-};
-#define BANNING_NONE ((struct banning){.state = {.dir = -1}, .bans = BANS_NONE})
-
-static void banning_done(struct banning *g)
-{
-	bans_done(&g->bans);
-	if (g->net.state)
-		net_done(&g->net);
-	rcconf_done(&g->rc);
-	host_settings_done(&g->host);
-	state_done(&g->state);
-}
-
-static int open_net(struct banning *g, struct ng_err *err)
-{
-	autofree char *path = files_path(cmd_root, "/etc/rc.conf");
-	struct diags d autodone(diags_done) = {0};
-
-	/* What is wrong in it is told where it matters. */
-	(void)!rcconf_read(&g->rc, path, &d);
-	return net_open(&g->net, &g->state, &g->rc, err);
-}
-
-/* change: the network is looked at, too. 0, or 1: told. */
-static int banning_open(struct banning *g, bool change)
+/* 0, or 1: told. */
+static int open_bans(struct banning *g, struct state *s, bool change)
 {
 	struct ng_err err = {0};
-	int rc = state_open(&g->state, cmd_root, &err);
 
-	if (rc == 0)
-		rc = host_settings_read(&g->host, cmd_root, &err);
-	if (rc == -ENOENT)
-		rc = 0;
-	if (rc == 0 && change)
-		rc = open_net(g, &err);
-	if (rc == 0)
-		rc = host_ban_terms(g->host.ban, &g->terms, &err);
-	if (rc == 0)
-		rc = bans_open(&g->bans, &g->state, &err);
-	if (rc < 0)
-		warn_msg("%s", err.text);
-	return rc < 0;
+	if (state_open(s, cmd_root, &err) == 0 && banning_open(g, s, change, &err) == 0)
+		return 0;
+	warn_msg("%s", err.text);
+	return 1;
 }
 
 static int save(struct banning *g)
@@ -69,11 +27,6 @@ static int save(struct banning *g)
 		return 0;
 	warn_msg("%s", err.text);
 	return 1;
-}
-
-static const char *net_text(const struct ipnet *net, char buf[static IPNET_TEXT])
-{
-	return net->len == ip_bits(&net->addr) ? ip_text(&net->addr, buf) : ipnet_text(net, buf);
 }
 
 /* "ADDRESS", or the network that a ban is listed as. */
@@ -121,13 +74,14 @@ static int may_ban(struct banning *g, const struct ipnet *net)
 	if (rc < 0)
 		warn_msg("%s", err.text);
 	else if (rc)
-		warn_msg("%s is not banned: it is %s", net_text(net, text), str_text(&why));
+		warn_msg("%s is not banned: it is %s", ban_text(net, text), str_text(&why));
 	return rc;
 }
 
 static int ban_add(int argc, char **argv)
 {
 	static const struct option longs[] = {{"for", required_argument, NULL, 'f'}, {0}};
+	struct state s autodone(state_done) = {.dir = -1};
 	struct banning g autodone(banning_done) = BANNING_NONE;
 	char text[IPNET_TEXT], left[SPAN_TEXT];
 	uint32_t seconds = 0;
@@ -144,7 +98,7 @@ static int ban_add(int argc, char **argv)
 	}
 	if (optind + 1 != argc)
 		return host_usage();
-	if (!read_address(argv[optind], &ip) || banning_open(&g, true))
+	if (!read_address(argv[optind], &ip) || open_bans(&g, &s, true))
 		return 1;
 	struct ipnet net = ban_net(&ip);
 	if (may_ban(&g, &net))
@@ -154,18 +108,19 @@ static int ban_add(int argc, char **argv)
 	const struct ban *one = bans_add(&g.bans, &net, time(NULL), seconds, false, 0, "by hand");
 	if (save(&g))
 		return 1;
-	printf("%s is banned for %s\n", net_text(&one->net, text), span_text(seconds, left));
+	printf("%s is banned for %s\n", ban_text(&one->net, text), span_text(seconds, left));
 	return 0;
 }
 
 static int ban_remove(int argc, char **argv)
 {
+	struct state s autodone(state_done) = {.dir = -1};
 	struct banning g autodone(banning_done) = BANNING_NONE;
 	struct ip ip;
 
 	if (argc != 2)
 		return host_usage();
-	if (!read_address(argv[1], &ip) || banning_open(&g, true))
+	if (!read_address(argv[1], &ip) || open_bans(&g, &s, true))
 		return 1;
 	bool was = bans_remove(&g.bans, &ip, time(NULL));
 	if (save(&g))
@@ -190,6 +145,7 @@ static const char *date(int64_t at, char buf[static 32])
 static int ban_list(int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
+	struct state s autodone(state_done) = {.dir = -1};
 	struct banning g autodone(banning_done) = BANNING_NONE;
 	int64_t now = time(NULL);
 	char text[IPNET_TEXT], when[32];
@@ -202,7 +158,7 @@ static int ban_list(int argc, char **argv)
 	}
 	if (optind != argc)
 		return host_usage();
-	if (banning_open(&g, false))
+	if (open_bans(&g, &s, false))
 		return 1;
 	struct output *o = output_open(stdout, json, "bans");
 	for (size_t i = 0; i < g.bans.n; i++) {
@@ -211,7 +167,7 @@ static int ban_list(int argc, char **argv)
 		if (one->until <= now)
 			continue;
 		output_row(o);
-		output_str(o, "address", "ADDRESS", net_text(&one->net, text));
+		output_str(o, "address", "ADDRESS", ban_text(&one->net, text));
 		if (json)
 			output_num(o, "since", "", (uint64_t)one->since);
 		else

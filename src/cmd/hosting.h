@@ -70,6 +70,7 @@ int host_alias_verbs(int argc, char **argv);
 int host_site_verbs(int argc, char **argv);
 int host_dns(int argc, char **argv);
 int host_ban_verbs(int argc, char **argv);
+int host_watch(int argc, char **argv);
 int host_queue_verbs(int argc, char **argv);
 int host_status(int argc, char **argv);
 

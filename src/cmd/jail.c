@@ -7,6 +7,7 @@
 #include "base/num.h"
 #include "base/str.h"
 #include "cmd/cmd.h"
+#include "cmd/watching.h"
 #include "conf/check.h"
 #include "conf/files.h"
 #include "conf/print.h"
@@ -300,7 +301,10 @@ static int work(struct options *o, struct input *in, const char *const *names, s
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	return run_jails(&s, &in->conf, &in->rc, &o->run, names, n, &sink);
+	int status = run_jails(&s, &in->conf, &in->rc, &o->run, names, n, &sink);
+	if (o->run.op & RUN_CREATE)
+		watching_start(&s);
+	return status;
 }
 
 static int run_named(struct options *o, struct input *in, int argc, char **argv)

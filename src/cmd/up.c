@@ -7,6 +7,7 @@
 #include "cmd/confirming.h"
 #include "cmd/output.h"
 #include "cmd/renaming.h"
+#include "cmd/watching.h"
 #include "conf/check.h"
 #include "run/up.h"
 #include "sys/fd.h"
@@ -101,7 +102,10 @@ static int up_with(struct configured *c, const struct options *o, const struct u
 		warn_msg("%s", err.text);
 		return 1;
 	}
-	return do_plan(c, &u, o, &lock);
+	int status = do_plan(c, &u, o, &lock);
+	if (!o->only_print)
+		watching_start(&c->state);
+	return status;
 }
 
 static int up_named(struct configured *c, const struct options *o, char **names, int n)

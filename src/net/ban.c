@@ -23,6 +23,11 @@ struct ipnet ban_net(const struct ip *ip)
 	return net;
 }
 
+const char *ban_text(const struct ipnet *net, char buf[static IPNET_TEXT])
+{
+	return net->len == ip_bits(&net->addr) ? ip_text(&net->addr, buf) : ipnet_text(net, buf);
+}
+
 /* ---- the file ---- */
 
 static bool parse_line(char *line, struct ban *out)
@@ -61,20 +66,12 @@ void bans_parse(struct bans *b, char *text)
 	}
 }
 
-/* A network's length stands where it is not a single address. */
-static const char *net_text(const struct ban *one, char buf[static IPNET_TEXT])
-{
-	if (one->net.len == ip_bits(&one->net.addr))
-		return ip_text(&one->net.addr, buf);
-	return ipnet_text(&one->net, buf);
-}
-
 void bans_format(const struct bans *b, struct str *out)
 {
 	char text[IPNET_TEXT];
 
 	for (size_t i = 0; i < b->n; i++)
-		str_addf(out, "%s %" PRId64 " %" PRId64 " %u %u %s\n", net_text(&b->v[i], text),
+		str_addf(out, "%s %" PRId64 " %" PRId64 " %u %u %s\n", ban_text(&b->v[i].net, text),
 			 b->v[i].since, b->v[i].until, b->v[i].times, b->v[i].failures,
 			 b->v[i].why);
 }

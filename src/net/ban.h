@@ -32,8 +32,9 @@ struct bans {
 int bans_open(struct bans *b, struct state *s, struct ng_err *err) MUST_CHECK;
 void bans_done(struct bans *b);
 
-/* What is banned with an address. */
+/* What is banned with an address; and as it is shown: a single address without a length. */
 struct ipnet ban_net(const struct ip *ip);
+const char *ban_text(const struct ipnet *net, char buf[static IPNET_TEXT]);
 /* The ban that the address is under at that time; or NULL. */
 const struct ban *bans_find(const struct bans *b, const struct ip *ip, int64_t now);
 size_t bans_count(const struct bans *b, int64_t now);

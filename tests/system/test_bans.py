@@ -1,12 +1,17 @@
-"""newgate host ban: who may not reach the jails for a time, with and without a pf.conf."""
+"""newgate host ban: who may not reach the jails for a time, with and without a pf.conf; newgate host
+watch: who fails to log in too often becomes one of them."""
 
+import contextlib
 import json
+import os
 import select
+import signal
 import time
 
 import pytest
 
 from test_network import OUT, VPS
+from vps import Failed
 
 RC = """
     cloned_interfaces="lo100"
@@ -200,3 +205,236 @@ def test_what_is_refused(vps, argv, said):
 def test_settings_that_make_no_sense(vps):
     vps.write("/etc/newgate/host.conf", "domain = a.org\nhostname = a.org\nban = 5 times\n")
     assert "ban = 5 times is not" in ban(vps, "add", OUT[4], status=1).stderr
+
+
+# ---- newgate host watch ----
+
+MAIL = """
+dovecot { interface = "lo100"; ip4.addr = "10.100.0.2"; ip6.addr = "fd00:64::2"; rdr = "tcp 993"; service = "sleep inf"; }
+postfix { interface = "lo100"; ip4.addr = "10.100.0.3"; rdr = "tcp 25"; service = "sleep inf"; }
+"""
+LOG = "/var/log/jail_{}_console.log"
+
+
+def settings(vps, more=""):
+    new = vps.write("/etc/newgate/new", f"domain = example.org\nhostname = mail.example.org\n{more}\n")
+    new.rename(vps.path("/etc/newgate/host.conf"))
+
+
+@pytest.fixture
+def mail(vps):
+    vps.configure(MAIL, RC)
+    vps.run("newgate", "up")
+    settings(vps)
+    return vps
+
+
+@contextlib.contextmanager
+def watch(vps, complains=()):
+    """It says a line for each ban."""
+    with vps.popen("newgate", "host", "watch") as w:
+        try:
+            said(w.stdout, "5 failed logins within 10m0s ban for 1h0m")
+            for line in complains:
+                said(w.stderr, line)
+            said(w.stdout, "watching the logs of dovecot and postfix")
+            yield w
+            # By itself, when the jails are gone.
+            vps.run("jail", "-R", "*")
+            assert w.wait(20) == 0 and w.stderr.read() == ""
+        finally:
+            w.kill()
+
+
+def said(stream, *lines):
+    """Waits for one of them: nothing else may come before."""
+    got = ""
+    while not got.endswith("\n") and select.select([stream], [], [], 20)[0]:
+        # No more than is asked for: select does not see what was read ahead.
+        byte = os.read(stream.fileno(), 1).decode()
+        if not byte:
+            break
+        got += byte
+    got = got.rstrip("\n")
+    if got not in lines:
+        raise Failed(f'"{got}" where {lines} was to come')
+
+
+def banned(address, service, length="1h0m", failures=5):
+    return f"{address} is banned for {length}: {failures} failed logins ({service})"
+
+
+def imap(address, name="alice@example.org"):
+    return f"Nov 23 12:02:43 auth: Info: passwd-file({name},{address},<9acUX/Bg+cPGM2RC>): Password mismatch\n"
+
+
+def submission(address):
+    return f"Nov 23 12:02:43 auth: Info: passwd-file(alice,{address}): unknown user\n"
+
+
+def smtp(address, times):
+    return f"Nov 23 12:02:43 mail postfix/smtpd[7]: disconnect from unknown[{address}] ehlo=1 auth=0/{times} quit=1 commands=2/9\n"
+
+
+def log(vps, text, jail="dovecot"):
+    with open(vps.path(LOG.format(jail)), "a") as f:
+        f.write(text)
+
+
+def test_failed_logins_ban(mail):
+    log(mail, imap("198.51.100.1") * 100)  # of yesterday
+    with watch(mail) as w:
+        log(mail, imap(OUT[4]) * 4 + imap("198.51.100.3") + imap(OUT[4]))
+        said(w.stdout, banned(OUT[4], "imap"))
+        assert element(mail)[0] == OUT[4]
+        (one,) = bans(mail)
+        assert (one["address"], one["failures"], one["times"], one["why"]) == (OUT[4], 5, 1, "imap")
+        ban(mail, "remove", OUT[4])
+        # Again: for longer. By whatever it fails, it is one address.
+        log(mail, submission("198.51.100.8") * 2)
+        log(mail, smtp("198.51.100.8", 2), "postfix")
+        log(mail, imap("198.51.100.8"))
+        said(w.stdout, banned("198.51.100.8", "imap"), banned("198.51.100.8", "smtp"))
+        log(mail, submission(OUT[4]) * 5)
+        said(w.stdout, banned(OUT[4], "submission"))
+        log(mail, smtp("198.51.100.9", 1000), "postfix")
+        said(w.stdout, banned("198.51.100.9", "smtp"))
+        # Neighbours in 64 bits are one.
+        log(mail, "".join(imap(f"2001:db8:51::{i}") for i in range(5)))
+        said(w.stdout, banned("2001:db8:51::/64", "imap"))
+        assert len(bans(mail)) == 4
+
+
+def test_who_comes_back_is_banned_for_longer(mail):
+    now = int(time.time())
+    mail.write("/var/lib/newgate/bans", f"{OUT[4]} {now - 9000} {now - 1800} 1 5 imap\n")
+    with watch(mail) as w:
+        log(mail, imap(OUT[4]) * 5)
+        said(w.stdout, banned(OUT[4], "imap", "4h0m"))
+        assert bans(mail)[0]["times"] == 2
+
+
+def test_whom_it_never_bans(mail):
+    """A jail's address (the web mail's, say), the host's own, the router's, and those of ban.except."""
+    settings(mail, "ban.except = 192.0.2.0/24")
+    with watch(mail) as w:
+        for address, why in (("10.100.0.9", "of a network of jails"), ("fd00:64::2", "of a network of jails"),
+                             ("203.0.113.10", "this host's own"), ("127.0.0.1", "no address that anybody comes from"),
+                             ("203.0.113.1", "the router by which this host reaches the internet"),
+                             ("192.0.2.7", "among those that are never banned (ban.except)")):
+            log(mail, imap(address) * 5)
+            shown = "fd00:64::/64" if ":" in address else address
+            said(w.stderr, f"newgate host: {shown} failed to log in 5 times (imap) and is not banned: it is {why}")
+    assert bans(mail) == []
+
+
+def test_names_that_would_have_others_banned(mail):
+    with watch(mail) as w:
+        for name in ("x,192.0.2.1,<abc>): Password mismatch", "x rip=192.0.2.1", "x,192.0.2.1",
+                     "x\\nNov 23 12:02:43 auth: Info: passwd-file(x,192.0.2.1): unknown user"):
+            log(mail, imap(OUT[4], name))
+        log(mail, "Nov 23 12:02:43 imap-login: Info: Disconnected: user=<"
+            "Nov 23 12:02:43 auth: Info: passwd-file(x,192.0.2.1): unknown user\n" * 9)
+        log(mail, "Nov 23 12:02:43 mail postfix/smtpd[7]: warning: non-SMTP command from unknown[198.51.100.7]: "
+            "disconnect from unknown[192.0.2.1] auth=0/9\n", "postfix")
+        log(mail, imap(OUT[4]))
+        said(w.stdout, banned(OUT[4], "imap"))
+        assert len(bans(mail)) == 1
+
+
+def test_whatever_becomes_of_the_log(mail):
+    path = mail.path(LOG.format("dovecot"))
+    log(mail, "passwd-file(half of a line")
+    with watch(mail) as w:
+        def bans_by(write, n):
+            write(imap(f"198.51.100.{n}") * 5)
+            said(w.stdout, banned(f"198.51.100.{n}", "imap"))
+
+        def in_pieces(text):
+            for i in range(0, len(text), 7):
+                log(mail, text[i:i + 7])
+
+        # What began before we came is no line.
+        log(mail, ",192.0.2.1): unknown user\n")
+        bans_by(in_pieces, 11)
+        os.truncate(path, 0)
+        bans_by(lambda text: log(mail, text), 12)
+        path.rename(f"{path}.1")
+        bans_by(lambda text: log(mail, text), 13)
+        path.unlink()
+        bans_by(lambda text: log(mail, text), 14)
+        (path.parent / "new").write_text(imap("198.51.100.15") * 5)
+        (path.parent / "new").rename(path)
+        said(w.stdout, banned("198.51.100.15", "imap"))
+        # Lines without end, and a file of any length, take neither room nor time.
+        log(mail, "x" * 100000 + imap("192.0.2.2") * 5 + "\0" * 100000 + "\n")
+        os.truncate(path, 1 << 43)
+        bans_by(lambda text: log(mail, "\n" + text), 16)
+        # Its jail starts anew, with a new log.
+        mail.run("jail", "-r", "dovecot")
+        path.unlink()
+        mail.run("jail", "-c", "dovecot")
+        bans_by(lambda text: log(mail, text), 17)
+        assert "192.0.2" not in json.dumps(bans(mail))
+
+
+def test_a_log_that_is_a_link_is_not_read(mail):
+    path = mail.path(LOG.format("dovecot"))
+    path.unlink()
+    other = mail.write("/var/log/other", "")
+    path.symlink_to(other)
+    with watch(mail, ["newgate host: /var/log/jail_dovecot_console.log: Too many levels of symbolic links"]) as w:
+        other.write_text(imap("192.0.2.1") * 5)
+        log(mail, smtp(OUT[4], 5), "postfix")
+        said(w.stdout, banned(OUT[4], "smtp"))
+    assert len(bans(mail)) == 1
+
+
+def test_settings_count_at_once(mail):
+    with watch(mail) as w:
+        settings(mail, "ban = 2 1m 5m")
+        said(w.stdout, "2 failed logins within 1m0s ban for 5m0s")
+        log(mail, imap("198.51.100.11") * 2)
+        said(w.stdout, banned("198.51.100.11", "imap", "5m0s", 2))
+        settings(mail, "ban = nonsense")
+        said(w.stderr, 'newgate host: /etc/newgate/host.conf: ban = nonsense is not "off" nor how many failures '
+             '(at most 20) within which time ban for how long, such as "5 10m 1h"')
+        settings(mail, "ban = off")
+        said(w.stdout, "ban = off in /etc/newgate/host.conf: nobody is banned")
+        log(mail, imap("198.51.100.12") * 50)
+        settings(mail, "ban = 3 1m 1d")
+        said(w.stdout, "3 failed logins within 1m0s ban for 1d0h")
+        log(mail, imap("198.51.100.13") * 3)
+        said(w.stdout, banned("198.51.100.13", "imap", "1d0h", 3))
+
+
+def test_it_is_started_with_the_jails(mail):
+    """By newgate up and by jail -c, once; it ends with them; and is started again where it was killed."""
+    def watchers():
+        return [pid for pid, command in mail.processes().items() if "host watch" in command]
+
+    def bans_now(n):
+        log(mail, imap(f"198.51.100.{n}") * 5)
+        with mail.popen("timeout", "20", "tail", "-n", "+1", "-F", mail.path("/var/lib/newgate/bans")) as tail:
+            while f"198.51.100.{n} " not in (line := tail.stdout.readline()):
+                assert line, "nobody was banned"
+            tail.kill()
+
+    assert watchers() == []
+    mail.run("newgate", "up")
+    (first,) = watchers()
+    mail.run("newgate", "up")
+    mail.run("jail", "-rc", "postfix")
+    assert watchers() == [first]
+    assert "newgate host watch runs already" in mail.run("newgate", "host", "watch", status=1).stderr
+    os.kill(int((mail.proc / str(first) / "status").read_text().split("NSpid:")[1].split()[0]), signal.SIGKILL)
+    mail.run("newgate", "up")
+    (second,) = watchers()
+    mail.run("jail", "-r", "*")
+    assert mail.ends(second)
+    mail.run("jail", "-c", "dovecot")
+    (third,) = watchers()
+    bans_now(21)
+    mail.run("jail", "-R", "dovecot")
+    assert mail.ends(third)
+    assert "there is nothing to watch" in mail.run("newgate", "host", "watch", status=1).stderr
