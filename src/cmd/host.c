@@ -242,6 +242,7 @@ static int host_run(int argc, char **argv)
 	    {"queue", host_queue_verbs},
 	    {"backup", host_backup},
 	    {"restore", host_restore},
+	    {"upgrade", host_upgrade},
 	};
 
 	return host_dispatch(verbs, ARRAY_SIZE(verbs), "newgate host", argc, argv);
@@ -268,7 +269,8 @@ const struct cmd cmd_host = {
 	"status [--json]\n"
 	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
 	"backup [--force] [FILE | -]\n"
-	"restore [--force] [--hostname NAME] [--address ADDRESS] … FILE | -",
+	"restore [--force] [--hostname NAME] [--address ADDRESS] … FILE | -\n"
+	"upgrade [--check]",
     .summary = "hosts web and e-mail, each service in a jail of its own",
     .help =
 	"  init    builds the templates, writes the configuration, starts the jails\n"
@@ -289,5 +291,6 @@ const struct cmd cmd_host = {
 	"  queue   the letters that wait, and why\n"
 	"  backup  mail, queue, keys, lists and settings as one file, while all goes on\n"
 	"  restore makes the host of such a file, on this machine or another\n"
+	"  upgrade new versions of Debian's packages, tried beside the jails before they change\n"
 	"newgate-host(8) tells the whole.\n",
 };

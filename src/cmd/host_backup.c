@@ -142,6 +142,9 @@ static int backup(struct hosting *g, int fd, struct ng_err *err)
 	rc = host_snapshot_take(&g->h, &g->state, str_text(&text), &snap, err);
 	/* Lists may change again. */
 	close(take_fd(&g->lock));
+	if (rc == 0 && snap.between)
+		warn_msg("letters kept coming in: one that was being delivered may be in the "
+			 "queue and in its mailbox both");
 	if (rc == 0)
 		rc = write_stream(&s, &g->h, snap.tree, fd, err);
 	return rc < 0 ? rc : host_snapshot_drop(&snap, err);

@@ -270,6 +270,18 @@ int hosting_start(struct hosting *g)
 	return status;
 }
 
+int hosting_run(struct hosting *g)
+{
+	if (hosting_show_cert(g) || hosting_start(g))
+		return 1;
+	/* The renewal takes the lock where it needs it. Until there is a certificate, the host's own
+	 * does: what is missing is told, and the timer tries again. */
+	close(take_fd(&g->lock));
+	renew_timer();
+	(void)hosting_renew(g, false);
+	return 0;
+}
+
 static int init_with(const struct options *o)
 {
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
@@ -277,14 +289,8 @@ static int init_with(const struct options *o)
 	if (settings(&g, o) || hosting_open(&g, true) || lists(&g) || hosting_files(&g) ||
 	    hosting_trees(&g))
 		return 1;
-	if (hosting_show_cert(&g) || hosting_start(&g))
+	if (hosting_run(&g))
 		return 1;
-	/* The renewal takes the lock where it needs it. Until there is a certificate, the host's own
-	 * does: what is missing is told, and the timer tries again. */
-	macro_close(&g.lock);
-	g.lock = -1;
-	renew_timer();
-	(void)hosting_renew(&g, false);
 	hosting_say_next(&g);
 	return 0;
 }

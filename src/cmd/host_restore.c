@@ -12,8 +12,11 @@
 #include "cmd/progress.h"
 #include "cmd/trial.h"
 #include "host/restore.h"
+#include "host/served.h"
 #include "host/trees.h"
 #include "store/import.h"
+
+#define START_SECONDS 30 /* until all services listen */
 
 struct restoring {
 	const char *file;
@@ -154,6 +157,28 @@ static bool place(struct restoring *x)
 	return true;
 }
 
+/* "Runs" is true once whoever follows it is answered. */
+static int wait_served(struct hosting *g)
+{
+	struct ng_err err = {0};
+	int rc = 0;
+
+	for (const char *const *jail = host_jails(&g->h); *jail && rc == 0; jail++) {
+		autodone(record_done) struct record r = {0};
+		struct served want = {0};
+		uint16_t port;
+
+		rc = state_find(&g->state, *jail, &r, &err);
+		if (rc < 0)
+			break;
+		served_promised(&r, &want);
+		rc = served_wait(&g->state, *jail, &want, START_SECONDS, &port, &err);
+	}
+	if (rc < 0)
+		warn_msg("%s: newgate logs tells why", err.text);
+	return rc < 0;
+}
+
 /* As `newgate host init` does from here on. */
 static bool start(void)
 {
@@ -162,7 +187,7 @@ static bool start(void)
 
 	if (hosting_open(&g, true) || hosting_files(&g) ||
 	    !told(host_tables_write(&g.h, &g.l, &err), &err) || hosting_trees(&g) ||
-	    hosting_start(&g))
+	    hosting_run(&g) || wait_served(&g))
 		return false;
 	printf("\nThe mail host of %s runs, as %s%s%s%s%s.\n", g.h.domain, g.h.hostname,
 	       g.h.address4 ? ", " : "", g.h.address4 ? g.h.address4 : "", g.h.address6 ? ", " : "",

@@ -35,6 +35,8 @@ int hosting_files(struct hosting *g);
 int hosting_range(char **interface);
 int hosting_trees(struct hosting *g);
 int hosting_start(struct hosting *g);
+/* The rest of `init`: that, with the certificates that there are, and their renewal. */
+int hosting_run(struct hosting *g);
 /* Has the jails take the certificate in place where some may show the one before: 0 or 1. */
 int hosting_show_cert(struct hosting *g);
 /* Gets the certificate that the host needs, where it needs another than it has (or `force`), and has
@@ -64,6 +66,7 @@ int host_init(int argc, char **argv);
 int host_renew(int argc, char **argv);
 int host_backup(int argc, char **argv);
 int host_restore(int argc, char **argv);
+int host_upgrade(int argc, char **argv);
 int host_domain_verbs(int argc, char **argv);
 int host_user_verbs(int argc, char **argv);
 int host_alias_verbs(int argc, char **argv);

@@ -13,6 +13,7 @@
 #include "cmd/held.h"
 #include "cmd/output.h"
 #include "cmd/progress.h"
+#include "cmd/rebasing.h"
 #include "cmd/storage.h"
 #include "jail/attach.h"
 
@@ -21,7 +22,9 @@
 struct options {
 	const char *to, *test;
 	bool only_print, json, force, overwrite;
-	sigset_t mask; /* of the test */
+	sigset_t mask;     /* of the test */
+	rebase_look *look; /* or NULL */
+	void *look_arg;
 };
 
 struct rebasing {
@@ -92,8 +95,10 @@ static bool turn(struct rebasing *b, const char *jail, unsigned op)
 {
 	const struct run_options o = {.op = op, .note_removed = true};
 	bool interrupted = held_came();
+	const struct run_item item = {jail, op};
+	/* It is away for a moment only: those that depend on it stay. */
 	bool done =
-	    run_jails(&b->c.state, &b->c.conf, &b->c.rc, &o, &jail, 1, &configured_sink) == 0;
+	    run_plan(&b->c.state, &b->c.conf, &b->c.rc, &o, &item, 1, &configured_sink) == 0;
 
 	return done && !(interrupted && op == RUN_CREATE);
 }
@@ -180,7 +185,8 @@ static bool try(struct rebasing *b, const char *jail, bool ran)
 {
 	if (!ran && !b->o.test)
 		return !held_came();
-	if (!turn(b, jail, RUN_CREATE) || (b->o.test && !passes(b, jail)))
+	if (!turn(b, jail, RUN_CREATE) || (b->o.test && !passes(b, jail)) ||
+	    (b->o.look && !b->o.look(b->o.look_arg, jail)))
 		return false;
 	return ran || turn(b, jail, RUN_REMOVE);
 }
@@ -321,6 +327,14 @@ static void rebasing_done(struct rebasing *b)
 {
 	configured_done(&b->c);
 	storage_done(&b->s);
+}
+
+bool rebase_looking(const char *jail, rebase_look *look, void *arg)
+{
+	autodone(rebasing_done) struct rebasing b = {
+	    .o = {.force = true, .look = look, .look_arg = arg}};
+
+	return storage_open(&b.s) == 0 && configured_open(&b.c) == 0 && one(&b, jail) == 0;
 }
 
 static int rebase_run(int argc, char **argv)

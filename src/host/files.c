@@ -23,6 +23,14 @@ const char *host_template_script(const char *jail)
 	return host_share(name.s);
 }
 
+const char *host_check_script(const char *jail)
+{
+	struct str name autodone(str_done) = {0};
+
+	str_addf(&name, "%s/check", jail);
+	return host_share(name.s);
+}
+
 const char *host_template_packages(const char *jail)
 {
 	static const struct {
@@ -152,13 +160,14 @@ static int add_site(const struct host *h, struct host_files *out, const char *na
 	return add(h, out, str_take(&path), str_take(&text), false, err);
 }
 
-/* Those that make something else: a template, the jails' file, a site's file when there is a site. */
+/* Those that are or make something else: a template, an upgrade's check, the jails' file, a site's file
+ * when there is a site. */
 static bool is_part(const struct host *h, const char *name)
 {
 	const char *below = strchr(name, '/'), *other = host_other_signer(h);
 
-	return below && (str_eq(below, "/template") || str_eq(below, "/jail.part") ||
-			 str_prefix(below, "/site-") ||
+	return below && (str_eq(below, "/template") || str_eq(below, "/check") ||
+			 str_eq(below, "/jail.part") || str_prefix(below, "/site-") ||
 			 (str_prefix(name, other) && name[strlen(other)] == '/'));
 }
 

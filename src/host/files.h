@@ -32,6 +32,7 @@ void host_files_done(struct host_files *f);
 /* The script that makes template host-JAIL of a Debian tree, and the packages that tree needs,
  * separated by commas; NULL: there is no such jail. */
 const char *host_template_script(const char *jail);
+const char *host_check_script(const char *jail); /* that sees whether its configuration is read */
 const char *host_template_packages(const char *jail);
 /* A file below share/host that is made for each site, with @NAME@ and the like left in; or NULL. */
 const char *host_share(const char *name);

@@ -66,29 +66,29 @@ static int read_file(int tree, const char *path, char *buf, struct ng_err *err)
 	return 0;
 }
 
-static int of_tree(const struct store *s, const char *jail, char *buf, struct owners *out,
+int owners_of_tree(const struct store *s, const char *tree, const char *jail, struct owners *out,
 		   struct ng_err *err)
 {
 	static const char *const files[] = {"etc/passwd", "etc/group"};
 	autodone(store_view_done) struct store_view view = STORE_VIEW_NONE;
-	int rc = store_view(s, jail, NULL, &view, err);
+	autofree char *buf = mem_alloc(FILE_MAX);
+	int rc = store_view(s, tree, NULL, &view, err);
 
 	for (size_t i = 0; i < ARRAY_SIZE(files) && rc == 0; i++) {
 		rc = read_file(view.root, files[i], buf, err);
 		if (rc == 0)
 			owners_add(out, jail, i == 1, buf);
 	}
-	return rc < 0 ? err_prefix(err, "jail %s", jail) : 0;
+	return rc < 0 ? err_prefix(err, "jail %s", tree) : 0;
 }
 
 int owners_of_trees(const struct store *s, struct owners *out, struct ng_err *err)
 {
-	autofree char *buf = mem_alloc(FILE_MAX);
 	int rc = 0;
 
 	for (size_t i = 0; host_all_jails[i] && rc == 0; i++)
 		if (store_has_jail(s, host_all_jails[i]))
-			rc = of_tree(s, host_all_jails[i], buf, out, err);
+			rc = owners_of_tree(s, host_all_jails[i], host_all_jails[i], out, err);
 	return rc;
 }
 
@@ -133,6 +133,18 @@ uint32_t owners_now(const struct owners *from, const struct owners *to, const ch
 		    str_eq(to->v[i].jail, jail))
 			return to->v[i].id;
 	return id;
+}
+
+const struct owner *owners_moved(const struct owners *from, const struct owners *to,
+				 const char *jail)
+{
+	for (size_t i = 0; i < from->n; i++) {
+		const struct owner *o = &from->v[i];
+
+		if (str_eq(o->jail, jail) && owners_now(from, to, jail, o->group, o->id) != o->id)
+			return o;
+	}
+	return NULL;
 }
 
 struct change {

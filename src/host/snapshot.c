@@ -6,50 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
-#include "host/host.h"
-#include "jail/freeze.h"
+#include "host/still.h"
 #include "store/copy.h"
 #include "sys/fd.h"
 #include "sys/path.h"
 
 #define TREE "tree"
-#define JAILS_MAX 16
-
-/* ---- the jails stand still ---- */
-
-struct still {
-	struct freeze of[JAILS_MAX];
-	size_t n;
-};
-
-static void still_done(struct still *s)
-{
-	while (s->n > 0)
-		freeze_end(&s->of[--s->n]);
-}
-
-static int hold_still(struct state *st, struct still *s, struct ng_err *err)
-{
-	for (size_t i = 0; host_all_jails[i] && i < JAILS_MAX; i++) {
-		struct record r autodone(record_done) = {0};
-		int rc = state_find(st, host_all_jails[i], &r, err);
-
-		if (rc == -ENOENT || (rc == 0 && r.dead))
-			continue;
-		s->of[s->n] = FREEZE_NONE;
-		if (rc == 0)
-			rc = freeze_begin(st, &r, &s->of[s->n], err);
-		if (rc == -ENOENT)
-			return err_set(err, ENOTSUP,
-				       "this host has no cgroup v2, by which jail %s could stand "
-				       "still: newgate down %s",
-				       host_all_jails[i], host_all_jails[i]);
-		if (rc < 0)
-			return rc;
-		s->n++;
-	}
-	return 0;
-}
 
 /* ---- the copy ---- */
 
@@ -212,12 +174,13 @@ static int begin(const struct host *h, struct host_snapshot *s, struct ng_err *e
 int host_snapshot_take(const struct host *h, struct state *st, const char *owners,
 		       struct host_snapshot *out, struct ng_err *err)
 {
-	autodone(still_done) struct still still = {0};
+	autodone(still_end) struct still still = {0};
 
 	*out = HOST_SNAPSHOT_NONE;
 	int rc = begin(h, out, err);
 	if (rc == 0)
-		rc = hold_still(st, &still, err);
+		rc = still_begin(h, st, &still, err);
+	out->between = still.between;
 	return rc < 0 ? rc : copy_all(h, out->tree, owners, err);
 }
 

@@ -470,7 +470,7 @@ static int repeat(struct store *s, const char *newest, const struct entry *e,
 	out->script = *script;
 	if (!e->from)
 		return err_set(err, EBADMSG, "%s does not tell what it was made of", newest);
-	if (r->script) {
+	if (r->script && !r->again) {
 		*from = mem_strdup(newest);
 	} else if (*script) {
 		/* Again, in what the template below has become meanwhile. */
@@ -479,7 +479,7 @@ static int repeat(struct store *s, const char *newest, const struct entry *e,
 		*from = mem_strndup(e->from, len);
 	} else {
 		*from = mem_strdup(e->from);
-		out->include = e->include;
+		out->include = r->include ? r->include : e->include;
 		out->fresh = out->fresh || str_prefix(e->from, "debian:");
 	}
 	out->from = *from;

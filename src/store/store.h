@@ -168,6 +168,8 @@ struct store_recipe {
 	const char *script;  /* text that a shell runs in a jail made from the template `from`; or
 				NULL */
 	bool fresh;          /* even where the very same was made before */
+	bool again; /* an update: the script runs over what the newest was made of, as its own
+				did, not in the newest */
 	/* Runs the script in the jail of that name, whose tree is at path, and ends the jail; with
 	 * script NULL ends it where a killed run left it. Needed with a script. */
 	int (*run)(void *arg, const char *jail, const char *path, const char *script,
@@ -186,7 +188,8 @@ void store_made_done(struct store_made *m);
 int store_template_make(struct store *s, const char *name, const struct store_recipe *r,
 			struct store_made *out, struct ng_err *err) MUST_CHECK;
 /* Makes the next version, NAME@2 and so on: with a script by running that in the newest one, else
- * of what the newest was made of. r->from and r->include are not looked at. Clones keep theirs. */
+ * of what the newest was made of. r->from is not looked at; r->include NULL: the packages that the
+ * newest has. Clones keep theirs. */
 int store_template_update(struct store *s, const char *name, const struct store_recipe *r,
 			  struct store_made *out, struct ng_err *err) MUST_CHECK;
 /* store_template_make of nothing but a `from`. */

@@ -18,9 +18,10 @@ ETC = "/etc/newgate/host"
 DATA = "/var/lib/newgate/host"
 HASH = "{ARGON2ID}$argon2id$v=19$m=65536,t=3,p=1$c2FsdA$"
 
-# A service: it stays, and says when it is there and when it was told to look again.
+# A service: it stays, listens if it is to (listening), and says when it is there and when it was told to look again.
 DAEMON = """trap "echo {name} reloaded" HUP USR1
 [ ! -p /etc/host/slow ] || read -r _ </etc/host/slow
+[ ! -e /etc/listens ] || for port in {ports}; do while nc -l -p $port </dev/null >/dev/null; do :; done & done
 echo $$ >/run/{name}.pid
 echo {name} started
 while :; do tail -f /dev/null & wait $!; done
@@ -29,20 +30,23 @@ while :; do tail -f /dev/null & wait $!; done
 SETPRIV = 'shift 5; exec "$@"\n'
 PROGRAMS = {
     "web": {
-        "nginx": '[ "$3" = -s ] && exec kill -HUP "$(cat /run/nginx.pid)"\n' + DAEMON.format(name="nginx"),
-        "php-fpm8.2": DAEMON.format(name="php-fpm"),
+        "nginx": '[ "$3" = -s ] && exec kill -HUP "$(cat /run/nginx.pid)"\n'
+                 + DAEMON.format(name="nginx", ports="80 443"),
+        "php-fpm8.2": DAEMON.format(name="php-fpm", ports=""),
         "php": "touch roundcube.db.new\n",
     },
     "postfix": {
         "postfix": '[ "$1" = status ] && exec test -s /run/postfix.pid\n'
-                   '[ "$1" = reload ] && exec kill -HUP "$(cat /run/postfix.pid)"\n' + DAEMON.format(name="postfix"),
+                   '[ "$1" = reload ] && exec kill -HUP "$(cat /run/postfix.pid)"\n'
+                   + DAEMON.format(name="postfix", ports="25 465 587"),
         "postqueue": 'cd /var/spool/postfix; [ "$1" = -j ] && exec cat letters; echo "$@" >>done\n',
         "postsuper": 'echo "$1" $(cat) >>/var/spool/postfix/done\n',
         "postmap": 'cp "${1#lmdb:}" "${1#lmdb:}.lmdb"\n',
         "getent": 'grep -w "$2" /etc/hosts\n',
     },
     "dovecot": {
-        "dovecot": DAEMON.format(name="dovecot/master").replace("echo dovecot/master", "echo dovecot"),
+        "dovecot": DAEMON.format(name="dovecot/master", ports="24 993 4190")
+        .replace("echo dovecot/master", "echo dovecot"),
         # It sees the password twice and nothing behind it.
         "doveadm": '[ "$1" = reload ] && exec kill -HUP "$(cat /run/dovecot/master.pid)"\n'
                    '[ "$3" = quota ] && exec cat /var/lib/dovecot/quota\n'
@@ -56,14 +60,14 @@ PROGRAMS = {
         "install": 'cp "$7" "$8" && chown "$2:$4" "$8" && chmod "$6" "$8"\n',
     },
     "dkim": {
-        "opendkim": DAEMON.format(name="opendkim"),
+        "opendkim": DAEMON.format(name="opendkim", ports="8891"),
         "setpriv": SETPRIV,
     },
     "rspamd": {
-        "rspamd": DAEMON.format(name="rspamd").replace("/run/rspamd.pid", "/run/rspamd/control.sock"),
+        "rspamd": DAEMON.format(name="rspamd", ports="11332").replace("/run/rspamd.pid", "/run/rspamd/control.sock"),
         # rspamadm control -s SOCKET reload
         "rspamadm": 'kill -HUP "$(cat "$3")"\n',
-        "redis-server": DAEMON.format(name="redis"),
+        "redis-server": DAEMON.format(name="redis", ports=""),
         "setpriv": SETPRIV,
     },
 }
@@ -88,8 +92,10 @@ def give_shell(root):
         shutil.copy(library, root / library[1:])
 
 
-def template(vps, jail):
+def template(vps, jail, listens=False):
     root = vps.busybox(f"/src/{jail}")
+    if listens:
+        (root / "etc/listens").touch()
     for folder in FOLDERS[jail]:
         (root / folder).mkdir(parents=True)
     give_shell(root)
@@ -107,14 +113,18 @@ def template(vps, jail):
     vps.run("newgate", "template", "create", f"host-{jail}", "--from", root)
 
 
-@pytest.fixture
-def new(vps):
-    """A VPS with templates and nothing else."""
+def fresh(vps, **options):
     for jail in FOLDERS:
-        template(vps, jail)
+        template(vps, jail, **options)
     # No name server there: it says so at once.
     vps.write("/etc/resolv.conf", "nameserver 203.0.113.10\n")
     return vps
+
+
+@pytest.fixture
+def new(vps):
+    """A VPS with templates and nothing else."""
+    return fresh(vps)
 
 
 @pytest.fixture

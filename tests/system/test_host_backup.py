@@ -9,7 +9,7 @@ import subprocess
 import pytest
 
 from test_fault import FAULT
-from test_host import DATA, ETC, JAILS, host, listed, mail, new, refused, table  # noqa: F401
+from test_host import DATA, ETC, JAILS, fresh, host, listed, mail, refused, table  # noqa: F401
 from vps import Failed
 
 VMAIL = f"{DATA}/dovecot/vmail"
@@ -26,6 +26,12 @@ def put(vps, path, text, uid=0, gid=0, mode=0o600):
     os.chown(at, uid, gid)
     at.chmod(mode)
     return at
+
+
+@pytest.fixture
+def new(vps):
+    """Of services that listen."""
+    return fresh(vps, listens=True)
 
 
 @pytest.fixture

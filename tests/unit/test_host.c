@@ -5,6 +5,7 @@
 #include "host/dkim.h"
 #include "host/files.h"
 #include "host/owners.h"
+#include "host/still.h"
 
 static struct host fixture(void)
 {
@@ -537,6 +538,34 @@ static void test_owners(void **arg)
 	}
 }
 
+static void test_open_connections(void **arg)
+{
+	static const char *const open
+	    [] =
+		{
+		    "   1: 0264640A:0018 0364640A:9C5A 01 00000000:00000000 00:00000000 00000000  "
+		    "101 0 7 1",
+		    "  12: 0264640A:0018 0364640A:9C5A 08 00000000:00000000 00:00000000 00000000  "
+		    "101 0 7 1",
+		    "   3: 0000000000000000FFFF00000264640A:0018 "
+		    "0000000000000000FFFF00000364640A:9C5A 01 00",
+		},
+	*const others[] = {
+	    "  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid",
+	    "   0: 00000000:0018 00000000:0000 0A 00000000:00000000 00:00000000 00000000  0 0 7 1",
+	    "   1: 0264640A:0018 0364640A:9C5A 06 00000000:00000000 00:00000000 00000000  0 0 7 1",
+	    "   1: 0264640A:9C5A 0364640A:0018 01 00000000:00000000 00:00000000 00000000  0 0 7 1",
+	    "   1: 0264640A:00",
+	    "",
+	};
+
+	(void)arg;
+	for (size_t i = 0; i < ARRAY_SIZE(open); i++)
+		assert_true(still_is_open(open[i], 24));
+	for (size_t i = 0; i < ARRAY_SIZE(others); i++)
+		assert_false(still_is_open(others[i], 24));
+}
+
 int main(void)
 {
 	const struct CMUnitTest tests[] = {
@@ -555,6 +584,7 @@ int main(void)
 	    IN_BOX(test_share),
 	    IN_BOX(test_keys),
 	    cmocka_unit_test(test_owners),
+	    cmocka_unit_test(test_open_connections),
 	};
 
 	return cmocka_run_group_tests(tests, NULL, NULL);
