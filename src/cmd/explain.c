@@ -3,6 +3,7 @@
 
 #include <getopt.h>
 #include <stdio.h>
+#include <time.h>
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/configured.h"
@@ -10,6 +11,7 @@
 #include "cmd/output.h"
 #include "explain/listen.h"
 #include "explain/view.h"
+#include "net/ban.h"
 
 #define BLOCKED 2 /* the exit status */
 
@@ -21,6 +23,7 @@ struct asked {
 	struct explain_world world;
 	struct foreign foreign;
 	struct explain_rules *rules; /* of pf.conf, where that is the firewall; or NULL */
+	struct bans bans;
 	struct explain_question q;
 	bool json, several; /* pairs of ends */
 	struct output *out; /* of the table, or JSON */
@@ -147,6 +150,11 @@ static int look(struct asked *k)
 	k->rules = explain_rules_read(&k->all, &k->conf.rc, &status);
 	if (status)
 		return 1;
+	/* As they are now: nobody is to wait for us. */
+	if (geteuid() == 0 && bans_open(&k->bans, &k->conf.state, &err) < 0)
+		warn_msg("%s", err.text);
+	macro_close(&k->bans.lock);
+	k->bans.lock = -1;
 	if (foreign_read(&k->foreign, &err) < 0)
 		warn_msg("the other firewalls of this host: %s", err.text);
 	return 0;
@@ -243,6 +251,40 @@ static bool by_newgate(const struct explain_pf *p)
 	return last && explain_pf_newgate(last);
 }
 
+/* ---- bans ---- */
+
+static const struct ban *find_ban(const struct asked *k)
+{
+	const struct explain_end *from = &k->q.from;
+
+	return from->who == WHO_INTERNET && from->ip.family
+		   ? bans_find(&k->bans, &from->ip, time(NULL))
+		   : NULL;
+}
+
+/* Whatever would let it through: who is banned reaches no jail. */
+static bool shut_out(const struct asked *k, struct explain_answer *a)
+{
+	if (!find_ban(k) || !a->pass || a->at != WHO_JAIL || k->world.jail[a->at_jail].inherits)
+		return false;
+	a->pass = false;
+	a->rule = RULE_BANNED;
+	a->value = NULL;
+	a->nchanges = 0;
+	return true;
+}
+
+static void tell_ban(const struct asked *k, struct told *t)
+{
+	const struct ban *ban = find_ban(k);
+	char text[IPNET_TEXT], left[SPAN_TEXT];
+
+	if (t->a->rule != RULE_BANNED || !ban)
+		return;
+	str_addf(&t->reason, " for another %s", span_text(ban->until - time(NULL), left));
+	strv_addf(&t->changes, "newgate host ban remove %s", ban_text(&ban->net, text));
+}
+
 /* Who decides: jail.conf and the built-in policy, or pf.conf; there the one where the other asks it. */
 static void tell_reason(struct asked *k, struct told *t)
 {
@@ -262,6 +304,7 @@ static void tell(struct asked *k, const struct explain_answer *a, const struct e
 {
 	*t = (struct told){.a = a, .pf = pf, .ports = *ports};
 	tell_reason(k, t);
+	tell_ban(k, t);
 	if (ports->first != ports->last)
 		return;
 	for (size_t i = 0; i < a->nchanges; i++) {
@@ -418,6 +461,8 @@ static int answer_one(struct asked *k)
 	struct explain_pf p;
 	struct told t autodone(told_done) = {0};
 	const struct explain_pf *pf = ask(k, &a, &p);
+	if (shut_out(k, &a))
+		pf = NULL;
 	tell(k, &a, pf, &(struct ports){k->q.port, k->q.port}, &t);
 	if (k->json)
 		print_row(k->out, k, &t);
@@ -449,7 +494,7 @@ static void print_line(struct asked *k, const struct told *t)
 	output_str(k->out, "reason", "WHY", t->reason.s);
 }
 
-static bool answer_span(struct asked *k, const struct explain_span *v)
+static bool answer_span(struct asked *k, struct explain_span *v)
 {
 	struct told t autodone(told_done) = {0};
 	struct explain_pf p;
@@ -457,7 +502,7 @@ static bool answer_span(struct asked *k, const struct explain_span *v)
 	k->q.port = v->ports.first;
 	if (k->rules)
 		explain_rules_ask(k->rules, &k->world, &k->q, &p);
-	tell(k, &v->answer, k->rules ? &p : NULL, &v->ports, &t);
+	tell(k, &v->answer, !shut_out(k, &v->answer) && k->rules ? &p : NULL, &v->ports, &t);
 	if (k->json)
 		print_row(k->out, k, &t);
 	else
@@ -511,6 +556,7 @@ static int answer(struct asked *k, const char *from, const char *to)
 
 static void asked_done(struct asked *k)
 {
+	bans_done(&k->bans);
 	explain_rules_free(k->rules);
 	foreign_done(&k->foreign);
 	explain_world_done(&k->world);
@@ -521,7 +567,7 @@ static void asked_done(struct asked *k)
 static int explain_run(int argc, char **argv)
 {
 	static const struct option longs[] = {{"json", no_argument, NULL, 'J'}, {0}};
-	struct asked k autodone(asked_done) = {.conf = {.state = {.dir = -1}}};
+	struct asked k autodone(asked_done) = {.conf = {.state = {.dir = -1}}, .bans = BANS_NONE};
 	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
 		if (opt != 'J')
 			return usage(&cmd_explain);

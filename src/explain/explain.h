@@ -107,6 +107,7 @@ enum explain_rule {
 	RULE_NOBODY,     /* nobody has the address */
 	RULE_NO_ADDRESS, /* one of both has no address, or none of that family */
 	RULE_INHERITS,   /* a jail that has the host's network is the host */
+	RULE_BANNED,     /* whoever asks knows of a ban (net/ban.h) */
 };
 const char *explain_rule_name(enum explain_rule r); /* "rdr", "unlisted"… */
 

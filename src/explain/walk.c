@@ -27,7 +27,7 @@ const char *explain_rule_name(enum explain_rule r)
 	    [RULE_UNLISTED] = "unlisted",     [RULE_MAIL] = "mail",
 	    [RULE_METADATA] = "metadata",     [RULE_PRIVATE] = "private",
 	    [RULE_NOBODY] = "nobody",         [RULE_NO_ADDRESS] = "no-address",
-	    [RULE_INHERITS] = "inherits",
+	    [RULE_INHERITS] = "inherits",     [RULE_BANNED] = "banned",
 	};
 	return name[r];
 }

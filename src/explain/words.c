@@ -93,6 +93,9 @@ void explain_reason(struct str *out, const struct explain_world *w,
 	case RULE_PRIVATE:
 		str_add(out, "the address is private: from outside only rdr leads to the jail");
 		break;
+	case RULE_BANNED:
+		str_add(out, "the address is banned from the jails");
+		break;
 	case RULE_NOBODY:
 		str_add(out, "nobody has such an address");
 		break;

@@ -4,6 +4,7 @@ watch: who fails to log in too often becomes one of them."""
 import contextlib
 import json
 import os
+import re
 import select
 import signal
 import time
@@ -138,6 +139,26 @@ def test_it_outlives_whatever_becomes_of_the_rules(vps, pf, what):
     vps.run("sh", "-c", what, status=None)
     assert element(vps)[0] == OUT[4] and before - 60 < element(vps)[1] <= before
     assert bans(vps)[0]["address"] == OUT[4]
+
+
+@pytest.mark.parametrize("pf", PF)
+def test_explain_knows_of_it(vps, pf):
+    start(vps, pf)
+    passes = vps.run("newgate", "explain", OUT[4], "web:80").stdout
+    ban(vps, "add", "--for", "3d", SAME[4])
+    got = vps.run("newgate", "explain", OUT[4], "web:80", status=2).stdout.splitlines()
+    assert got[0] == f"block: {OUT[4]} to web tcp 80"
+    assert got[1].replace("2d23h", "3d0h") == "  since the address is banned from the jails for another 3d0h"
+    assert f"  to let it pass: newgate host ban remove {OUT[4]}" in got
+    (answer,) = json.loads(vps.run("newgate", "explain", "--json", OUT[4], "web:80", status=2).stdout)["answers"]
+    assert (answer["verdict"], answer["rule"]) == ("block", "banned")
+    assert answer["changes"] == [f"newgate host ban remove {OUT[4]}"]
+    ports = vps.run("newgate", "explain", OUT[4], "web", status=None).stdout
+    assert re.search(r"^tcp 80 +block +the address is banned", ports, re.M)
+    # To the host, and from there, and for others, all is as it was.
+    assert vps.run("newgate", "explain", OUT[4], "host:22").stdout.startswith("pass")
+    assert vps.run("newgate", "explain", "web", f"{OUT[4]}:443").stdout.startswith("pass")
+    assert vps.run("newgate", "explain", OTHER[4], "web:80").stdout == passes.replace(OUT[4], OTHER[4])
 
 
 def test_a_ban_without_a_table_counts_once_there_is_one(vps):

@@ -1,0 +1,19 @@
+/* Lines of logs that a jail's root can write: whatever is read, an address stands in the line, and what
+ * stands before the last of it is not believed. */
+#include <string.h>
+
+#include "fuzz.h"
+#include "host/failure.h"
+
+int LLVMFuzzerTestOneInput(const uint8_t *data, size_t size)
+{
+	for (enum failure_log log = LOG_DOVECOT; log <= LOG_POSTFIX; log++) {
+		struct failure f;
+
+		if (!failure_read(log, (const char *)data, size, &f))
+			continue;
+		FUZZ_CHECK(size <= FAILURE_LINE && f.service && f.times > 0);
+		FUZZ_CHECK(f.from.family == AF_INET || f.from.family == AF_INET6);
+	}
+	return 0;
+}
