@@ -4,6 +4,7 @@
 #include <inttypes.h>
 #include <stdio.h>
 #include <sys/file.h>
+#include <time.h>
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/num.h"
@@ -247,6 +248,36 @@ int bans_save(struct bans *b, struct net *n, int64_t now, struct ng_err *err)
 	if (rc == 0)
 		rc = file_replace(b->path, str_text(&text), text.len, 0600);
 	return rc < 0 ? err_sys(err, rc, "%s", b->path) : load(b, n, now, err);
+}
+
+static bool is_in(const struct nft_elems *have, const struct ban *one)
+{
+	for (size_t i = 0; i < have->n; i++)
+		if (memcmp(have->v[i].key, one->net.addr.bytes, ip_size(&one->net.addr)) == 0)
+			return true;
+	return false;
+}
+
+int bans_look(struct net *n, struct strv *faults, struct ng_err *err)
+{
+	struct bans b autodone(bans_done) = BANS_NONE;
+	struct nft_elems four autodone(nft_elems_done) = {0}, six autodone(nft_elems_done) = {0};
+	size_t missing = 0;
+
+	int rc = bans_open(&b, n->state, err);
+	/* One that ends while we look is none. */
+	int64_t soon = time(NULL) + 2;
+	if (rc < 0 || !bans_count(&b, soon))
+		return rc;
+	rc = nft_read_elems(&n->filter, "ban4", &four, err);
+	if (rc == 0)
+		rc = nft_read_elems(&n->filter, "ban6", &six, err);
+	for (size_t i = 0; i < b.n && rc == 0; i++)
+		missing += b.v[i].until > soon &&
+			   !is_in(b.v[i].net.addr.family == AF_INET ? &four : &six, &b.v[i]);
+	if (missing)
+		strv_addf(faults, "the firewall lacks %zu of the bans", missing);
+	return rc;
 }
 
 /* ---- who may not be banned ---- */

@@ -48,6 +48,8 @@ bool bans_remove(struct bans *b, const struct ip *ip, int64_t now);
 /* Writes them down, then has the kernel's sets hold them. Where there is no table now, it holds them
  * as soon as it is loaded. */
 int bans_save(struct bans *b, struct net *n, int64_t now, struct ng_err *err) MUST_CHECK;
+/* Does the kernel lack any? A sentence for faults; changes nothing. */
+int bans_look(struct net *n, struct strv *faults, struct ng_err *err) MUST_CHECK;
 /* As statements for nft_load. */
 void bans_statements(const struct bans *b, int64_t now, struct str *out);
 

@@ -259,7 +259,8 @@ int rules_look(struct net *n, const struct rules_facts *f, struct strv *faults, 
 	if (fd_get(n->state->dir, LOADED, loaded, sizeof loaded) >= 0 && str_prefix(loaded, want) &&
 	    !str_eq(loaded, now.s))
 		strv_add(faults, "somebody changed the rules of table inet " NFT_TABLE);
-	return rules_look_elements(n, faults, err);
+	rc = bans_look(n, faults, err);
+	return rc < 0 ? rc : rules_look_elements(n, faults, err);
 }
 
 /* --- elements --- */

@@ -125,6 +125,7 @@ def test_the_list(vps, web, v):
 @pytest.mark.parametrize("pf", [None, "anchor"])
 @pytest.mark.parametrize("what", [
     "nft delete table inet newgate; newgate up",
+    "nft flush set inet newgate ban4; newgate status; newgate up",
     "nft flush set inet newgate ban4; newgate host ban add 192.0.2.7; newgate host ban remove 192.0.2.7",
     "rm -r $NEWGATE_ROOT/run/newgate/pf; newgate up; jail -r web; jail -c web",
     "echo 'pass in proto tcp to port 81' >>$NEWGATE_ROOT/etc/pf.conf; pfctl -f /etc/pf.conf; newgate up",
@@ -159,6 +160,17 @@ def test_explain_knows_of_it(vps, pf):
     assert vps.run("newgate", "explain", OUT[4], "host:22").stdout.startswith("pass")
     assert vps.run("newgate", "explain", "web", f"{OUT[4]}:443").stdout.startswith("pass")
     assert vps.run("newgate", "explain", OTHER[4], "web:80").stdout == passes.replace(OUT[4], OTHER[4])
+
+
+def test_a_lost_ban_is_told_and_put_back(vps, web):
+    ban(vps, "add", OUT[4])
+    ban(vps, "add", OUT[6])
+    vps.run("nft", "flush", "set", "inet", "newgate", "ban6")
+    said = "the firewall lacks 1 of the bans"
+    assert said in vps.run("newgate", "status").stderr
+    assert vps.run("newgate", "up").stdout == f"repairs the network: {said}\n"
+    assert element(vps, 6)[0] == "2001:db8:51::"
+    assert vps.run("newgate", "status").stderr == ""
 
 
 def test_a_ban_without_a_table_counts_once_there_is_one(vps):
