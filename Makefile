@@ -5,7 +5,7 @@ PREFIX = /usr/local
 DESTDIR =
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all deps check demo install format check-format sanitize fuzz bench clean
+.PHONY: all deps check demo install screenshots format check-format sanitize fuzz bench clean
 
 all: $(BUILD)/build.ninja
 	@$(NINJA)
@@ -30,6 +30,13 @@ install: $(BUILD)/build.ninja
 	@meson configure $(BUILD) --prefix=$(PREFIX)
 	@$(NINJA)
 	DESTDIR="$(abspath $(DESTDIR))" meson install -C $(BUILD) --no-rebuild
+
+# Roundcube as the documentation shows it, in docs/.
+screenshots: deps
+	@$(MAKE) --no-print-directory all
+	NEWGATE_BUILD=$(abspath $(BUILD)) /usr/bin/python3 -m pytest -p no:cacheprovider -q \
+		tests/host/test_webmail.py -k 'read or attachment'
+	cp $(BUILD)/host/screenshots/webmail-*.png docs/
 
 format:
 	@tools/format

@@ -49,16 +49,20 @@ def fetch(vps, user, subject, folder="INBOX"):
         m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
     m.login(f"{user}@example.org", f"secret of {user}")
     m.select(folder)
-    _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
-    while not found:
-        # Tells of what has arrived since, too.
+    while True:
+        m.response("EXISTS")
+        _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
+        if found:
+            break
+        # What came while it searched, the answer told of at its end, and IDLE will not again.
+        if m.response("EXISTS")[1] != [None]:
+            continue
         m.send(b"x IDLE\r\n")
         while b"EXISTS" not in (line := m.readline()):
             assert line, "the connection ended"
         m.send(b"DONE\r\n")
         while not m.readline().startswith(b"x "):
             pass
-        _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
     _, parts = m.fetch(found.split()[-1], "(RFC822)")
     m.logout()
     return parts[0][1]

@@ -1,6 +1,7 @@
 """Roundcube of newgate host in a real browser, out there; and what else the web jail serves."""
 
 import email
+import email.policy
 import email.utils
 import os
 import shutil
@@ -94,6 +95,8 @@ def test_a_wrong_password(browser, mail):
 
 
 def test_read(browser, mail):
+    outside(mail, "Trains <tickets@remote.example>", "alice", "Your tickets for Saturday")
+    outside(mail, "Dora Winter <dora@remote.example>", "alice", "Photos from the garden")
     outside(mail, "Carol Jones <carol@remote.example>", "alice", "Lunch on Friday?",
             "Hello Alice,\n\nshall we meet for lunch on Friday?\n\nCarol\n")
     before = len(log(mail, "dovecot"))
