@@ -17,7 +17,9 @@ $config['session_samesite'] = 'Lax';
 $config['session_lifetime'] = 60;
 $config['ip_check'] = false;
 $tls = ['ssl' => [
+    // The host's own certificate, which it shows until the authority's arrives; or one of Debian's.
     'cafile' => '/etc/tls/ca.pem',
+    'capath' => '/etc/ssl/certs',
     'peer_name' => '@HOSTNAME@',
     'verify_peer' => true,
 ]];
