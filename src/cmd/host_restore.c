@@ -3,6 +3,7 @@
 #include <getopt.h>
 #include <stdio.h>
 #include <string.h>
+#include <sys/file.h>
 #include <unistd.h>
 
 #include "base/ip.h"
@@ -118,6 +119,8 @@ static bool make_trees(struct restoring *x)
 	set(&x->h.root, cmd_root);
 	for (const char *const *jail = host_jails(&x->h); *jail && rc == 0; jail++)
 		rc = trees_make_tree(&x->h, &x->s, *jail, trial_run, &err);
+	if (rc == 0 && !str_eq(x->h.acme, "none"))
+		rc = trees_make_tree(&x->h, &x->s, "acme", trial_run, &err);
 	if (rc == 0)
 		rc = owners_of_trees(&x->s, &now, &err);
 	if (rc == 0)
@@ -146,9 +149,15 @@ static bool stop_jails(void)
 
 static bool place(struct restoring *x)
 {
-	autofree char *aside = NULL;
+	autofree char *aside = NULL, *conf = host_path(&x->h, HOST_CONF);
+	autoclose int lock = open(conf, O_RDONLY | O_CLOEXEC);
 	struct ng_err err = {0};
 
+	/* Nobody changes a list while it moves. */
+	if (lock >= 0 && flock(lock, LOCK_EX) < 0) {
+		warn_msg("%s: %s", conf, strerror(errno));
+		return false;
+	}
 	if (!stop_jails() || !told(host_restore_place(&x->r, &aside, &err), &err))
 		return false;
 	if (aside)
@@ -189,9 +198,7 @@ static bool start(void)
 	    !told(host_tables_write(&g.h, &g.l, &err), &err) || hosting_trees(&g) ||
 	    hosting_run(&g) || wait_served(&g))
 		return false;
-	printf("\nThe mail host of %s runs, as %s%s%s%s%s.\n", g.h.domain, g.h.hostname,
-	       g.h.address4 ? ", " : "", g.h.address4 ? g.h.address4 : "", g.h.address6 ? ", " : "",
-	       g.h.address6 ? g.h.address6 : "");
+	hosting_say_next(&g);
 	return true;
 }
 

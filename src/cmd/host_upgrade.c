@@ -81,32 +81,30 @@ static bool heal(struct upgrading *u, const char *jail)
 	return inside_runs(&u->g.state, jail) || storage_hold(&u->s, jail, &lock);
 }
 
-static bool find_versions(struct upgrading *u)
+static bool find_one(struct upgrading *u, const char *jail)
 {
-	const char *names[JAILS_MAX];
-	size_t n = 0;
+	struct upgrade *one = &u->v[u->n++];
+	struct ng_err err = {0};
 
-	for (const char *const *jail = host_jails(&u->g.h); *jail; jail++)
-		names[n++] = *jail;
-	names[n++] = WHEN_NEEDED;
-	for (size_t i = 0; i < n; i++) {
-		struct upgrade *one = &u->v[u->n];
-		struct ng_err err = {0};
-
-		if (!store_has_jail(&u->s.store, names[i]))
-			continue;
-		*one = (struct upgrade){.jail = names[i]};
-		u->n++;
-		if (!heal(u, one->jail))
-			return false;
-		if (!told(host_trial_clear(one->jail, &err), one->jail, &err) ||
-		    !told(find_version(u, one, &err), one->jail, &err))
-			return false;
-		if (!one->to)
-			printf("%s: up to date\n", one->jail);
-		fflush(stdout);
-	}
+	*one = (struct upgrade){.jail = jail};
+	if (!heal(u, jail) || !told(host_trial_clear(jail, &err), jail, &err) ||
+	    !told(find_version(u, one, &err), jail, &err))
+		return false;
+	if (!one->to)
+		printf("%s: up to date\n", jail);
+	fflush(stdout);
 	return true;
+}
+
+static bool find_all(struct upgrading *u)
+{
+	bool all = true;
+
+	for (const char *const *jail = host_jails(&u->g.h); *jail && all; jail++)
+		all = find_one(u, *jail);
+	if (all && store_has_jail(&u->s.store, WHEN_NEEDED))
+		all = find_one(u, WHEN_NEEDED);
+	return all;
 }
 
 /* ---- tried ---- */
@@ -223,7 +221,7 @@ int host_upgrade(int argc, char **argv)
 	if (storage_open(&u.s))
 		return 1;
 	progress_attach(&u.s.store);
-	if (!find_versions(&u) || !try_all(&u))
+	if (!find_all(&u) || !try_all(&u))
 		return 1;
 	return check || swap_all(&u) ? 0 : 1;
 }

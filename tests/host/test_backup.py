@@ -163,3 +163,51 @@ def test_letters_that_come_in_meanwhile(own):
                     for _, text in mailboxes(m)["INBOX"][1].values() if b"Subject: flow" in text]
     assert len(subjects) == len(set(subjects)), "twice"
     assert set(before) <= set(subjects) <= set(taken)
+
+
+def new_packages(vps, jail, script):
+    """A new version of what Debian has for the jail, made by a script that runs in the old one."""
+    vps.write("/script", f"#!/bin/sh -e\n{script}\n")
+    vps.run("newgate", "template", "update", f"host-{jail}-packages", "--run", vps.path("/script"), timeout=120)
+
+
+def test_a_broken_version_changes_nothing(own):
+    """It is tried beside the jails, whose connections go on."""
+    new_packages(own, "dkim", "touch /etc/new")
+    new_packages(own, "postfix", "rm /usr/lib/postfix/sbin/smtpd")
+    new_packages(own, "dovecot", "rm /usr/lib/dovecot/managesieve-login")
+    pids = {jail: own.jail(jail).pid for jail in JAILS}
+    with imap(own) as m:
+        m.select("INBOX")
+        got = own.run("newgate", "host", "upgrade", status=1, timeout=300)
+        assert m.noop()[0] == "OK"
+    # What it says is Postfix's own word.
+    assert re.search(r"postfix: its check ended with status 1:\n.*smtpd", got.stderr, re.S), got.stderr
+    # Dovecot itself leaves that service out where its program is missing.
+    assert "dovecot: " in got.stderr and "did not do what it should" in got.stderr
+    assert {jail: own.jail(jail).pid for jail in JAILS} == pids
+    send(own, "after the broken version")
+
+
+def test_an_upgrade(own):
+    for jail in ("postfix", "dovecot"):
+        own.run("newgate", "template", "destroy", "-y", f"host-{jail}-packages@2")
+        new_packages(own, jail, "touch /etc/new")
+    with imap(own) as m:
+        before = mailboxes(m)
+    got = own.run("newgate", "host", "upgrade", "--check", timeout=300)
+    for jail in ("dkim", "dovecot", "postfix"):
+        assert f"{jail}: host-{jail}@2 does what it should\n" in got.stdout
+    assert "web: up to date\n" in got.stdout
+    got = own.run("newgate", "host", "upgrade", timeout=300)
+    for jail in ("dkim", "dovecot", "postfix"):
+        assert f"{jail}: from host-{jail} to host-{jail}@2" in got.stdout
+        assert own.jail(jail).run("ls", "/etc/new").stdout
+    with imap(own) as m:
+        assert mailboxes(m) == before
+        send(own, "after the upgrade")
+        wait_for(m, len(before["INBOX"][1]) + 1)
+    # Signed, sent and read by what is new.
+    send(own, "between users", to="bob@example.org", user="alice")
+    with imap(own, "bob") as m:
+        wait_for(m, 1)

@@ -106,7 +106,7 @@ def test_there_and_back(full):
     forget(full)
     assert "nothing is set up yet" in refused(full, "user", "list")
     said = host(full, "restore", full.path("/save")).stdout
-    assert "The mail host of example.org runs, as mail.example.org, 203.0.113.10, 2001:db8::10." in said
+    assert "The mail host of example.org runs." in said
     assert everything(full) == before
     assert os.stat(full.path(f"{ALICE}/cur/1600000000.M1P1.mail,S=5:2,SF")).st_nlink == 2
     assert listed(full, "user") == users
