@@ -14,14 +14,24 @@
 struct trial {
 	const char *jail;
 	struct str name, path; /* the path as configured, without the -R prefix */
+	char *log;
 	struct configured c;
 	struct store s;
 };
+
+char *host_trial_log(const char *jail)
+{
+	autodone(str_done) struct str path = {0};
+
+	str_addf(&path, "/var/log/jail_upgrade_%s_console.log", jail);
+	return files_path(cmd_root, path.s);
+}
 
 static void trial_done(struct trial *t)
 {
 	str_done(&t->name);
 	str_done(&t->path);
+	free(t->log);
 	configured_done(&t->c);
 	store_done(&t->s);
 }
@@ -32,6 +42,7 @@ static int trial_open(struct trial *t, const char *jail, struct ng_err *err)
 	str_addf(&t->name, "upgrade_%s", jail);
 	/* No other jail's path can be that. */
 	str_addf(&t->path, "/var/lib/newgate/roots/.upgrade_%s", jail);
+	t->log = host_trial_log(jail);
 	if (configured_open(&t->c))
 		return err_set(err, EINVAL, "the configuration has faults");
 	return store_open(&t->s, cmd_root, err);
@@ -56,16 +67,19 @@ static bool is_left_out(const struct conf_setting *s)
  * one that is empty. */
 static bool own_mount(const struct trial *t, const char *path, const char *line, struct str *out)
 {
-	const char *at = strstr(line, path);
+	autodone(strv_done) struct strv word = {0};
 
-	if (str_prefix(line, HOST_DATA "/") && !strstr(line, " ro"))
+	/* What, where, type, options, … as fstab(5) has them. */
+	strv_split(&word, line, " \t");
+	bool read_only = word.n > 3 && (str_eq(word.v[3], "ro") || str_prefix(word.v[3], "ro,"));
+	if (word.n > 0 && str_prefix(word.v[0], HOST_DATA "/") && !read_only)
 		return false;
-	if (!at) {
-		str_add(out, line);
-		return true;
+	for (size_t i = 0; i < word.n; i++) {
+		bool below = i == 1 && str_prefix(word.v[i], path);
+
+		str_addf(out, "%s%s%s", i > 0 ? " " : "", below ? t->path.s : "",
+			 word.v[i] + (below ? strlen(path) : 0));
 	}
-	str_addn(out, line, (size_t)(at - line));
-	str_addf(out, "%s%s", t->path.s, at + strlen(path));
 	return true;
 }
 
@@ -80,11 +94,8 @@ static void add(struct trial *t, struct diags *d, const char *name, const char *
 static void add_setting(struct trial *t, const struct conf_setting *s, const char *path,
 			struct diags *d)
 {
-	autodone(str_done) struct str bare = {0};
-
-	str_addf(&bare, "%s", s->name);
 	if (s->nvalues == 0)
-		conf_add_argument(&t->c.conf, t->name.s, bare.s, d);
+		conf_add_argument(&t->c.conf, t->name.s, s->name, d);
 	for (size_t i = 0; i < s->nvalues; i++) {
 		autodone(str_done) struct str mount = {0};
 
@@ -108,6 +119,7 @@ static int configure(struct trial *t, struct ng_err *err)
 	for (size_t i = 0; i < j.nsettings; i++)
 		if (!is_left_out(&j.setting[i]))
 			add_setting(t, &j.setting[i], path ? path : "", &d);
+	add(t, &d, "exec.consolelog", t->log + strlen(cmd_root));
 	if (conf_is_set(&j, P_IP4_ADDR))
 		add(t, &d, "ip4.addr", "auto");
 	if (conf_is_set(&j, P_IP6_ADDR))
@@ -192,11 +204,15 @@ int host_trial(const char *jail, const char *version, const struct served *want,
 	if (rc < 0)
 		return rc;
 	held_begin(&mask);
+	unlink(t.log);
 	rc = run(&t, version, want, err);
 	if (held_came() && rc == 0)
 		rc = err_set(err, EINTR, "interrupted");
 	int ended = end(&t, &after);
 	if (rc == 0 && ended < 0)
 		*err = after;
+	/* Of one that does what it should, nobody needs to know more. */
+	if (rc == 0)
+		unlink(t.log);
 	return rc < 0 ? rc : ended;
 }

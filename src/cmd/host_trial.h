@@ -10,6 +10,8 @@
  * left of it. */
 int host_trial(const char *jail, const char *version, const struct served *want,
 	       struct ng_err *err) MUST_CHECK;
+/* Where the clone's output is, if it did not. The caller frees. */
+char *host_trial_log(const char *jail) MUST_CHECK;
 /* Ends what a killed one left. */
 int host_trial_clear(const char *jail, struct ng_err *err) MUST_CHECK;
 

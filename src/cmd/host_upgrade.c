@@ -128,7 +128,9 @@ static bool try(struct upgrading *u, const struct upgrade *one)
 		fflush(stdout);
 		return true;
 	}
-	warn_msg("%s stays as it is: %s did not do what it should", one->jail, one->to);
+	autofree char *log = host_trial_log(one->jail);
+	warn_msg("%s stays as it is: %s did not do what it should; what it printed is in %s",
+		 one->jail, one->to, log);
 	forget(u, one);
 	return false;
 }

@@ -61,20 +61,26 @@ int upgrade_template(struct store *s, const char *jail, trees_run *run, char **m
 	return rc;
 }
 
-int upgrade_check(struct state *st, const char *name, const char *jail, const struct served *want,
-		  struct ng_err *err)
+static int run_script(struct state *st, const char *name, const char *script, struct ng_err *err)
 {
-	const char *const argv[] = {"/bin/sh", "-c", host_check_script(jail), "check", NULL};
+	const char *const argv[] = {"/bin/sh", "-c", script, "check", NULL};
 	struct str said autodone(str_done) = {0};
-	uint16_t port;
 	int rc = inside_run(st, name, argv, NULL, &said, err);
 
-	if (rc < 0)
+	if (rc <= 0)
 		return rc;
 	while (said.len && said.s[said.len - 1] == '\n')
 		said.s[--said.len] = '\0';
-	if (rc > 0)
-		return err_set(err, EINVAL, "its check ended with status %d:\n%.1500s", rc,
-			       str_text(&said));
-	return served_wait(st, name, want, SECONDS, &port, err);
+	return err_set(err, EINVAL, "its check ended with status %d:\n%.1500s", rc,
+		       str_text(&said));
+}
+
+int upgrade_check(struct state *st, const char *name, const char *jail, const struct served *want,
+		  struct ng_err *err)
+{
+	const char *script = host_check_script(jail);
+	uint16_t port;
+	int rc = served_wait(st, name, want, SECONDS, &port, err);
+
+	return rc < 0 || !script ? rc : run_script(st, name, script, err);
 }

@@ -12,8 +12,8 @@
 int upgrade_template(struct store *s, const char *jail, trees_run *run, char **made,
 		     struct ng_err *err) MUST_CHECK;
 
-/* Jail `name`, which runs and is like `jail`: its configuration is read without complaint, and it
- * listens on all of `want`. -EINVAL and the like, and err tells what is wrong. */
+/* Jail `name`, which runs and is like `jail`: it listens on all of `want`, reads its configuration
+ * without complaint, and answers. -EINVAL and the like, and err tells what is wrong. */
 int upgrade_check(struct state *st, const char *name, const char *jail, const struct served *want,
 		  struct ng_err *err) MUST_CHECK;
 

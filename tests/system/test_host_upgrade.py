@@ -11,9 +11,10 @@ from test_host_backup import killed, new  # noqa: F401
 # What the checks ask of each service, put before what stands for it.
 CHECKS = {
     "dkim": {"opendkim": '[ "$1" = -n ] && exit {status}\n'},
-    "dovecot": {"doveconf": "exit {status}\n"},
-    "postfix": {"postfix": '[ "$1" = check ] && {{ echo "bad main.cf"; exit {status}; }}\n'},
-    "web": {"nginx": '[ "$1" = -t ] && exit {status}\n', "php-fpm8.2": '[ "$1" = -t ] && exit {status}\n'},
+    "dovecot": {"doveconf": "exit {status}\n", "openssl": "echo '* OK'\n", "bash": "exit 0\n"},
+    "postfix": {"postfix": '[ "$1" = check ] && {{ echo "bad main.cf"; exit {status}; }}\n', "bash": "exit 0\n"},
+    "web": {"nginx": '[ "$1" = -t ] && exit {status}\n', "php-fpm8.2": '[ "$1" = -t ] && exit {status}\n',
+            "bash": "exit 0\n"},
 }
 
 
@@ -71,6 +72,7 @@ def test_new_versions(mail):  # noqa: F811
                     "dovecot: host-dovecot@2 does what it should\npostfix: host-postfix@2 does what it should\n")
     assert {jail: mail.jail(jail).pid for jail in JAILS} == pids
     clean(mail)
+    assert not list(mail.path("/var/log").glob("*upgrade*"))
 
     said = host(mail, "upgrade").stdout
     assert "dovecot: from host-dovecot to host-dovecot@2 (newgate rollback dovecot@rebase-" in said
@@ -107,7 +109,9 @@ def test_a_version_that_fails(mail, how):  # noqa: F811
     assert {"check": "its check ended with status 3:\nbad main.cf", "start": "it does not start",
             "port": "does not listen on port 465",
             "owner": "user dovecot is number 101 in the jail and 107 in host-postfix@2"}[how] in got.stderr
-    assert "postfix stays as it is: host-postfix@2 did not do what it should" in got.stderr
+    log = mail.path("/var/log/jail_upgrade_postfix_console.log")
+    assert f"postfix stays as it is: host-postfix@2 did not do what it should; what it printed is in {log}" in got.stderr
+    assert how not in ("port", "check") or "postfix started" in log.read_text()
     # None of them changed, not even the one that would do.
     assert {jail: mail.jail(jail).pid for jail in JAILS} == pids
     clean(mail)
