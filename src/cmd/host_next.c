@@ -78,6 +78,9 @@ void hosting_say_next(const struct hosting *g)
 	puts("    newgate host status           # at any time");
 	if (access("/run/systemd/system", F_OK) == 0)
 		puts("    systemctl enable newgate      # jails start with the host");
+	else if (!str_eq(h->acme, "none"))
+		puts("    newgate host renew            # twice a day, by cron: the next "
+		     "certificates");
 	printf("Web mail: https://%s/\n", h->hostname);
 	say_pf();
 }

@@ -57,8 +57,6 @@ static int open_jail(const struct hosting *g, struct configured *c)
 	autofree char *path = host_path(&g->h, JAIL_CONF);
 	int rc;
 
-	if (taken())
-		return 1;
 	c->conf.root = cmd_root;
 	rc = conf_read(&c->conf, path, &c->diags);
 	if (!tell_diags(&c->diags, true) || rc < 0) {
@@ -135,17 +133,23 @@ static int look_up(const struct hosting *g, struct strv *names)
 		if (names->n == ACME_NAMES_MAX) {
 			warn_msg("%s is left out: a certificate has %d names at most", all.v[i],
 				 ACME_NAMES_MAX);
-		} else if (acme_leads_here(&g->h, all.v[i], &err) == 0) {
-			strv_add(names, all.v[i]);
-		} else if (i == 0) {
-			warn_msg("%s: no certificate is asked for without the host's own name; "
-				 "newgate host dns prints the records, and newgate host renew "
-				 "goes on",
-				 err.text);
-			return 1;
-		} else {
-			warn_msg("%s: left out of the certificate", err.text);
+			continue;
 		}
+		int rc = acme_leads_here(&g->h, all.v[i], &err);
+		if (rc == 0) {
+			strv_add(names, all.v[i]);
+			continue;
+		}
+		if (i > 0) {
+			warn_msg("%s: left out of the certificate", err.text);
+			continue;
+		}
+		warn_msg("%s: no certificate is asked for without the host's own name; %s",
+			 err.text,
+			 rc == -EAGAIN ? "once there is an answer: newgate host renew"
+				       : "newgate host dns prints the records that it needs, "
+					 "and newgate host renew goes on");
+		return 1;
 	}
 	return 0;
 }
@@ -168,6 +172,8 @@ static int get(struct hosting *g, const struct strv *names, struct str *chain)
 	struct str input autodone(str_done) = {0};
 	struct ng_err err = {0};
 
+	if (taken())
+		return 1;
 	if (tls_make_own(&g->h, &err) < 0 || tls_request(&g->h, names, &input, &err) < 0 ||
 	    tls_more_ca(&g->h, &input, &err) < 0)
 		return tell(&err);
@@ -271,9 +277,8 @@ void renew_timer(void)
 					   "newgate-host-renew.timer", NULL};
 	struct ng_err err = {0};
 
-	if (*cmd_root || access("/run/systemd/system", F_OK) < 0)
-		puts("Have cron run `newgate host renew` every day: it renews the certificate.");
-	else if (tools_run(NULL, argv, "systemd", NULL, &err) < 0)
+	if (!*cmd_root && access("/run/systemd/system", F_OK) == 0 &&
+	    tools_run(NULL, argv, "systemd", NULL, &err) < 0)
 		warn_msg("%s: without newgate-host-renew.timer, the certificate is not renewed",
 			 err.text);
 }

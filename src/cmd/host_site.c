@@ -88,6 +88,8 @@ static int site_add(int argc, char **argv)
 		printf("%s leads to %s; to open the way there: newgate up web\n", name, what.s + 6);
 	else
 		printf("%s is served from " HOST_DATA "/web/sites/%s\n", name, name);
+	if (!str_eq(g.h.acme, "none"))
+		puts("to have it in the certificate, once its name leads here: newgate host renew");
 	return 0;
 }
 

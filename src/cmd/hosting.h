@@ -42,7 +42,7 @@ int hosting_show_cert(struct hosting *g);
 /* Gets the certificate that the host needs, where it needs another than it has (or `force`), and has
  * the jails take it. Without the lock. What it does or why it cannot is told: 0 or 1. */
 int hosting_renew(struct hosting *g, bool force);
-/* Has the host call `newgate host renew` from time to time, where systemd runs; told else. */
+/* Has systemd, where it runs, call `newgate host renew`; told where that fails. */
 void renew_timer(void);
 /* Says what is left to do once they run: host_next.c. */
 void hosting_say_next(const struct hosting *g);

@@ -287,6 +287,13 @@ def test_killed_before_the_services_heard(host):
     assert not vps.path(MARK).exists()
 
 
+def test_another_jail_of_that_name(host):
+    vps, _ = host
+    other = vps.write("/etc/jail.conf.d/other.conf", 'acme { path = "/nowhere"; persist; }\n')
+    assert 'jail.conf has a jail "acme"' in renew(vps, "--force", status=1)
+    other.unlink()
+
+
 def test_not_our_business(host):
     vps, world = host
     authority(vps, "none")

@@ -420,7 +420,8 @@ def test_a_service_that_is_only_starting(mail):
 
 def test_sites(mail):
     said = host(mail, "site", "add", "www.example.org").stdout
-    assert said == f"www.example.org is served from {DATA}/web/sites/www.example.org\n"
+    assert said == (f"www.example.org is served from {DATA}/web/sites/www.example.org\n"
+                    "to have it in the certificate, once its name leads here: newgate host renew\n")
     mail.write(f"{DATA}/web/sites/www.example.org/index.html", "hello")
     web = mail.jail("web")
     assert web.run("cat", "/srv/sites/www.example.org/index.html").stdout == "hello"
