@@ -90,8 +90,10 @@ static bool by_systemd(void)
 /* Our own program, in a session of its own; its standard output is `out`. */
 static int spawn(int out)
 {
+	static char *const env[] = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", NULL};
+	const char *const argv[] = {"newgate", "-R",    *cmd_root ? cmd_root : "/",
+				    "host",    "watch", NULL};
 	char path[4096] = "";
-	const char *argv[] = {"newgate", "-R", cmd_root, "host", "watch", NULL};
 	posix_spawn_file_actions_t act;
 	posix_spawnattr_t attr;
 	pid_t pid;
@@ -107,7 +109,7 @@ static int spawn(int out)
 	if (!r)
 		r = posix_spawn_file_actions_adddup2(&act, 0, 2);
 	if (!r)
-		r = posix_spawn(&pid, path, &act, &attr, (char *const *)argv, environ);
+		r = posix_spawn(&pid, path, &act, &attr, (char *const *)argv, env);
 	posix_spawnattr_destroy(&attr);
 	posix_spawn_file_actions_destroy(&act);
 	return -r;
