@@ -28,8 +28,9 @@ static void on_terms(void *arg UNUSED, const struct host_ban *t)
 	char within[SPAN_TEXT], length[SPAN_TEXT];
 
 	if (t->failures)
-		printf("%u failed logins within %s ban for %s\n", t->failures,
-		       span_text(t->within, within), span_text(t->seconds, length));
+		printf("%u failed login%s within %s ban for %s\n", t->failures,
+		       t->failures == 1 ? "" : "s", span_text(t->within, within),
+		       span_text(t->seconds, length));
 	else
 		puts("ban = off in " HOST_CONF ": nobody is banned");
 	fflush(stdout);
@@ -39,8 +40,9 @@ static void on_banned(void *arg UNUSED, const struct ban *b)
 {
 	char text[IPNET_TEXT], left[SPAN_TEXT];
 
-	printf("%s is banned for %s: %u failed logins (%s)\n", ban_text(&b->net, text),
-	       span_text(b->until - b->since, left), b->failures, b->why);
+	printf("%s is banned for %s: %u failed login%s (%s)\n", ban_text(&b->net, text),
+	       span_text(b->until - b->since, left), b->failures, b->failures == 1 ? "" : "s",
+	       b->why);
 	fflush(stdout);
 }
 

@@ -40,6 +40,8 @@ struct watch {
 	struct host_ban terms;
 	int notify, jails, settings; /* the last two: what inotify calls these folders */
 	struct tail tail[ARRAY_SIZE(watched)];
+	struct failure late[256]; /* that were one too many, not banned yet */
+	size_t nlate;
 	char buf[CHUNK];
 };
 
@@ -57,29 +59,59 @@ static void tell(const struct watch *w, const char *fmt, ...)
 
 /* ---- what a failure leads to ---- */
 
-static int ban(struct watch *w, const struct ipnet *net, const struct failure *f,
-	       struct ng_err *err)
+/* Is it to be banned? 1, 0: told where it may not be, or -errno. */
+static int may_ban(struct watch *w, struct banning *b, const struct failure *f, int64_t now,
+		   struct ng_err *err)
 {
-	struct banning b autodone(banning_done) = BANNING_NONE;
 	struct str why autodone(str_done) = {0};
+	struct ipnet net = ban_net(&f->from);
 	char text[IPNET_TEXT];
-	int64_t now = time(NULL);
 
-	int rc = banning_open(&b, w->state, true, err);
-	if (rc == 0)
-		rc = ban_refused(&b.net, net, b.host.ban_except, &why, err);
+	/* What was on its way already. */
+	if (bans_find(&b->bans, &f->from, now))
+		return 0;
+	int rc = ban_refused(&b->net, &net, b->host.ban_except, &why, err);
 	if (rc > 0)
 		tell(w, "%s failed to log in %u times (%s) and is not banned: it is %s",
-		     ban_text(net, text), w->terms.failures, f->service, str_text(&why));
-	/* What was on its way already. */
-	if (rc != 0 || bans_find(&b.bans, &net->addr, now))
-		return rc < 0 ? rc : 0;
-	const struct ban *one =
-	    bans_add(&b.bans, net, now, w->terms.seconds, true, w->terms.failures, f->service);
-	rc = bans_save(&b.bans, &b.net, now, err);
-	if (rc == 0)
-		w->sink->banned(w->sink->arg, one);
-	return rc;
+		     ban_text(&net, text), w->terms.failures, f->service, str_text(&why));
+	return rc < 0 ? rc : !rc;
+}
+
+static int ban(struct watch *w, struct ng_err *err)
+{
+	struct banning b autodone(banning_done) = BANNING_NONE;
+	int64_t now = time(NULL);
+	size_t n = 0;
+
+	int rc = banning_open(&b, w->state, true, err);
+	for (size_t i = 0; i < w->nlate && rc >= 0; i++) {
+		const struct failure *f = &w->late[i];
+		struct ipnet net = ban_net(&f->from);
+
+		rc = may_ban(w, &b, f, now, err);
+		if (rc <= 0)
+			continue;
+		bans_add(&b.bans, &net, now, w->terms.seconds, true, w->terms.failures, f->service);
+		w->late[n++] = *f;
+	}
+	if (rc >= 0 && n)
+		rc = bans_save(&b.bans, &b.net, now, err);
+	for (size_t i = 0; i < n && rc >= 0; i++) {
+		const struct ban *one = bans_find(&b.bans, &w->late[i].from, now);
+		if (one)
+			w->sink->banned(w->sink->arg, one);
+	}
+	return rc < 0 ? rc : 0;
+}
+
+/* All that have come together, since each change is written to the disk. */
+static void ban_late(struct watch *w)
+{
+	struct ng_err err = {0};
+
+	if (w->nlate && ban(w, &err) < 0)
+		tell(w, "%s", err.text);
+	w->nlate = 0;
 }
 
 static int64_t uptime(void)
@@ -92,13 +124,15 @@ static int64_t uptime(void)
 static void count(struct watch *w, const struct failure *f)
 {
 	struct ipnet net = ban_net(&f->from);
-	struct ng_err err = {0};
 	bool enough = false;
 
 	for (unsigned i = 0; i < f->times && i < w->terms.failures && !enough; i++)
 		enough = tally_add(w->tally, &net, uptime(), &w->terms);
-	if (enough && ban(w, &net, f, &err) < 0)
-		tell(w, "%s", err.text);
+	if (!enough)
+		return;
+	if (w->nlate == ARRAY_SIZE(w->late))
+		ban_late(w);
+	w->late[w->nlate++] = *f;
 }
 
 static void read_settings(struct watch *w)
@@ -177,6 +211,7 @@ static void read_on(struct watch *w, size_t i)
 		if (n <= 0)
 			return;
 		add_lines(w, i, w->buf, (size_t)n);
+		ban_late(w);
 		t->at += n;
 	}
 }

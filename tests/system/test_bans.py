@@ -338,6 +338,23 @@ def test_failed_logins_ban(mail):
         assert len(bans(mail)) == 4
 
 
+def test_many_at_once(mail):
+    settings(mail, "ban = 1 10m 1h")
+    out = []
+    with mail.popen("newgate", "host", "watch") as w:
+        try:
+            said(w.stdout, "1 failed login within 10m0s ban for 1h0m")
+            said(w.stdout, "watching the logs of dovecot and postfix")
+            log(mail, "".join(submission(f"192.0.{i >> 8}.{i & 255}") for i in range(5000)))
+            while len(out) < 5000:
+                assert (line := w.stdout.readline())
+                out.append(line)
+            assert len(bans(mail)) == 4096
+        finally:
+            w.kill()
+    assert len(mail.json("nft", "-j", "list", "set", "inet", "newgate", "ban4")["nftables"][1]["set"]["elem"]) == 4096
+
+
 def test_who_comes_back_is_banned_for_longer(mail):
     now = int(time.time())
     mail.write("/var/lib/newgate/bans", f"{OUT[4]} {now - 9000} {now - 1800} 1 5 imap\n")
