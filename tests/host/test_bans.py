@@ -126,6 +126,8 @@ def shut_out(vps, client):
     for s in tries:
         with pytest.raises(BlockingIOError):
             s.recv(1)
+        # Else it would come about later.
+        s.close()
 
 
 def fetch_and_send(vps):
