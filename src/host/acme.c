@@ -127,6 +127,7 @@ const char *acme_remedy(const char *said)
 	    {"acme:error:invalidContact", "it does not take `contact` of " HOST_CONF},
 	    {"externalAccount", "it wants accounts that were made elsewhere, which newgate cannot "
 				"give it: choose another authority"},
+	    {"no answer in", "it took too long: newgate host renew tries again"},
 	    {"failed to fetch directory",
 	     "is `acme` in " HOST_CONF " its address, and can it be reached from here?"},
 	};

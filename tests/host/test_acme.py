@@ -1,6 +1,7 @@
 """newgate host renew: certificates that Pebble gives and nginx, Postfix and Dovecot show."""
 
 import contextlib
+import errno
 import imaplib
 import os
 import smtplib
@@ -249,6 +250,23 @@ def asking(vps, world):
     finally:
         vps.close_sockets()
         authority(vps, world.directory)
+
+
+def test_what_its_jail_may(host):
+    """It reaches the authority and the name servers, writes its account and the proofs, and no key is there."""
+    vps, world = host
+    vps.listen("internet", "tcp", "198.51.100.7", 8080)
+    with asking(vps, world) as (_, group):
+        acme = vps.jail("acme")
+        web = vps.jail("web").addresses()[0]
+        for address, port in (("198.51.100.7", 8080), (web, 443), (HOST, 22)):
+            assert vps.refused(acme, "tcp", address, port) == errno.ECONNREFUSED
+        vps.connect(acme, "tcp", world.ns, 53)
+        assert acme.run("grep", "CapBnd", "/proc/self/status").stdout.split()[1] == "00000000000000c0"
+        assert "Read-only" in acme.run("touch", "/etc/host/here", status=1).stderr
+        assert "Read-only" in acme.run("touch", "/here", status=1).stderr
+        assert "No such file" in acme.run("ls", "/etc/tls", status=2).stderr
+        vps.run("kill", "-INT", "--", f"-{group}")
 
 
 def test_killed(host):

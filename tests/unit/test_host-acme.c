@@ -114,6 +114,7 @@ static void test_remedies(void **arg)
 			"can it be reached");
 	assert_contains(acme_remedy("\"type\": \"urn:ietf:params:acme:error:connection\""),
 			"port 80");
+	assert_contains(acme_remedy("no answer in five minutes\n"), "tries again");
 	assert_contains(acme_remedy(""), "newgate-host(8)");
 }
 

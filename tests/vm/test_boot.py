@@ -142,3 +142,15 @@ def test_a_power_cut_in_the_middle_of_newgate_up(host):
         assert findings(host, "boot") == []
     finally:
         host.sh("systemctl enable -q newgate")
+
+
+def test_timers(host):
+    """systemd knows when to take snapshots and when to look after the certificate, and does."""
+    timers = ("newgate-host-renew.timer", "newgate-snapshot.timer")
+    host.sh(f"systemctl enable --now {' '.join(timers)}")
+    listed = json.loads(host.sh("systemctl list-timers --output=json"))
+    assert {t["unit"] for t in listed if t["next"] > 0} >= set(timers)
+    # No host is set up here: that is what it fails with, and not with its unit.
+    assert host.ask("systemctl start newgate-host-renew").returncode == 1
+    assert "nothing is set up yet: newgate host init DOMAIN" in host.sh("journalctl -b -u newgate-host-renew")
+    host.sh(f"systemctl disable --now {' '.join(timers)}; systemctl reset-failed newgate-host-renew")
