@@ -302,7 +302,7 @@ _newgate_verb() {
 		if [[ $prev == --ca ]]; then
 			_newgate_files -f
 		elif [[ $cur == -* ]]; then
-			_newgate_offer '--quota --proxy --check --json --hostname --address --spam --acme --ca --contact --for --force'
+			_newgate_offer '--mail -y --quota --proxy --check --json --hostname --address --spam --acme --ca --contact --for --force'
 		elif ((cword == 1)); then
 			_newgate_offer 'init diff apply renew domain user alias site dns ban watch status queue backup restore upgrade'
 		elif [[ ${words[1]} == @(backup|restore) ]]; then

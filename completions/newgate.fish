@@ -120,6 +120,8 @@ complete -c newgate -n '__newgate_is df' -f -a '(__newgate_configured)'
 complete -c newgate -n '__newgate_is host' -f -a 'init diff apply renew domain user alias site dns ban watch add remove list passwd quota status queue flush hold release backup restore upgrade'
 complete -c newgate -n '__newgate_is host; and __fish_seen_subcommand_from backup restore upgrade' -F
 complete -c newgate -n '__newgate_is host' -f -l force -d 'Over what is there, or before it is time'
+complete -c newgate -n '__newgate_is host' -f -l mail -d 'With the mail'
+complete -c newgate -n '__newgate_is host' -f -s y -d 'Do not ask'
 complete -c newgate -n '__newgate_is host' -l quota -x -d 'Of the mailbox'
 complete -c newgate -n '__newgate_is host' -l proxy -x -d 'To another jail: JAIL:PORT'
 complete -c newgate -n '__newgate_is host' -f -l check -d 'Only compare, or try'

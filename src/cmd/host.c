@@ -251,26 +251,26 @@ static int host_run(int argc, char **argv)
 const struct cmd cmd_host = {
     .name = "host",
     .run = host_run,
-    .args =
-	"init [--hostname NAME] [--address ADDRESS] … [--spam rspamd] [--acme URL] [--ca "
-	"FILE] "
-	"[--contact ADDRESS] DOMAIN\n"
-	"diff\n"
-	"apply\n"
-	"renew [--force]\n"
-	"domain add|remove DOMAIN | list [--json]\n"
-	"user add ADDRESS [--quota SIZE] | passwd ADDRESS | quota ADDRESS SIZE | remove ADDRESS | "
-	"list [--json]\n"
-	"alias add ADDRESS TARGET … | remove ADDRESS | list [--json]\n"
-	"site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
-	"dns [--check] [--json] [DOMAIN]\n"
-	"ban add ADDRESS [--for TIME] | remove ADDRESS | list [--json]\n"
-	"watch\n"
-	"status [--json]\n"
-	"queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
-	"backup [--force] [FILE | -]\n"
-	"restore [--force] [--hostname NAME] [--address ADDRESS] … FILE | -\n"
-	"upgrade [--check]",
+    .args = "init [--hostname NAME] [--address ADDRESS] … [--spam rspamd] [--acme URL] [--ca "
+	    "FILE] "
+	    "[--contact ADDRESS] DOMAIN\n"
+	    "diff\n"
+	    "apply\n"
+	    "renew [--force]\n"
+	    "domain add|remove DOMAIN | list [--json]\n"
+	    "user add ADDRESS [--quota SIZE] | passwd ADDRESS | quota ADDRESS SIZE | remove "
+	    "[--mail [-y]] "
+	    "ADDRESS | list [--json]\n"
+	    "alias add ADDRESS TARGET … | remove ADDRESS | list [--json]\n"
+	    "site add NAME [--proxy JAIL:PORT] | remove NAME | list [--json]\n"
+	    "dns [--check] [--json] [DOMAIN]\n"
+	    "ban add ADDRESS [--for TIME] | remove ADDRESS | list [--json]\n"
+	    "watch\n"
+	    "status [--json]\n"
+	    "queue [--json] | flush [ID …] | hold ID … | release ID … | remove ID …\n"
+	    "backup [--force] [FILE | -]\n"
+	    "restore [--force] [--hostname NAME] [--address ADDRESS] … FILE | -\n"
+	    "upgrade [--check]",
     .summary = "hosts web and e-mail, each service in a jail of its own",
     .help =
 	"  init    builds the templates, writes the configuration, starts the jails\n"

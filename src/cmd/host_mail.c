@@ -13,6 +13,7 @@
 #include "cmd/hosting.h"
 #include "cmd/storage.h"
 #include "host/dkim.h"
+#include "host/mailbox.h"
 
 /* Which jails go by which list. */
 static const char *const domain_jails[] = {"dkim", "rspamd", "postfix", NULL};
@@ -225,7 +226,12 @@ static int user_add(int argc, char **argv)
 		return 1;
 	autofree char *line = host_user_line(address, hash, quota);
 	host_set(&g.l, LIST_USERS, address, line);
-	return hosting_save(&g, LIST_USERS, user_jails);
+	if (hosting_save(&g, LIST_USERS, user_jails))
+		return 1;
+	autofree char *path = mailbox_path(address);
+	if (mailbox_exists(&g.h, address))
+		warn_msg("there is mail of an earlier %s, which this one gets: %s", address, path);
+	return 0;
 }
 
 /* The place of the user's line; told where there is none: -1. */
@@ -277,26 +283,58 @@ static int user_quota(int argc, char **argv)
 	return hosting_save(&g, LIST_USERS, user_jails);
 }
 
+/* Before the user is none any more, if the mail is to go too. */
+static bool may_go(const char *address, bool asked)
+{
+	autofree char *path = mailbox_path(address);
+
+	return asked || storage_ask("remove %s and all mail in %s?", address, path);
+}
+
+static int remove_mail(const struct hosting *g, const char *address, bool mail)
+{
+	autofree char *path = mailbox_path(address);
+	struct ng_err err = {0};
+
+	if (!mail) {
+		printf("%s is no user any more. The mail stays, in %s\n", address, path);
+		return 0;
+	}
+	if (mailbox_remove(&g->h, address, &err) == 0)
+		return 0;
+	warn_msg("%s", err.text);
+	return 1;
+}
+
 static int user_remove(int argc, char **argv)
 {
+	static const struct option longs[] = {{"mail", no_argument, NULL, 'm'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
+	struct ng_err err = {0};
 	autofree char *address = NULL;
+	bool mail = false, yes = false;
 
-	if (argc != 2)
+	for (int opt; (opt = getopt_long(argc, argv, "y", longs, NULL)) != -1;) {
+		if (opt != 'm' && opt != 'y')
+			return host_usage();
+		mail |= opt == 'm';
+		yes |= opt == 'y';
+	}
+	if (optind + 1 != argc)
 		return host_usage();
 	if (hosting_open(&g, true))
 		return 1;
-	int at = find_user(&g, argv[1], &address);
-	if (at < 0)
+	int at = find_user(&g, argv[optind], &address);
+	if (at < 0 || (mail && !may_go(address, yes)))
 		return 1;
 	host_unset(&g.l, LIST_USERS, at);
-	int status = hosting_save(&g, LIST_USERS, user_jails);
-	const char *domain = strchr(address, '@');
-	if (status == 0)
-		printf("%s is no user any more. The mail stays, in " HOST_DATA
-		       "/dovecot/vmail/%s/%.*s\n",
-		       address, domain + 1, (int)(domain - address), address);
-	return status;
+	if (hosting_save(&g, LIST_USERS, user_jails))
+		return 1;
+	if (mailbox_kick(&g.state, address, &err) < 0) {
+		warn_msg("%s", err.text);
+		return 1;
+	}
+	return remove_mail(&g, address, mail);
 }
 
 static void add_quota(const struct hosting *g, struct output *o, const char *rest)

@@ -49,6 +49,7 @@ PROGRAMS = {
         .replace("echo dovecot/master", "echo dovecot"),
         # It sees the password twice and nothing behind it.
         "doveadm": '[ "$1" = reload ] && exec kill -HUP "$(cat /run/dovecot/master.pid)"\n'
+                   '[ "$3" = who ] && exit 0\n'
                    '[ "$3" = quota ] && exec cat /var/lib/dovecot/quota\n'
                    '[ "$*" = "pw -s ARGON2ID" ] || exit 64\n'
                    'read -r one; read -r two; [ "$one" = "$two" ] || exit 65; cat\n'
@@ -334,6 +335,33 @@ def test_users(mail):
     assert said.endswith(f"The mail stays, in {DATA}/dovecot/vmail/example.org/alice\n")
     assert listed(mail, "user") == [{"user": "bob@example.org", "quota": "2M"}]
     assert table(mail, "mailboxes") == ["bob@example.org yes"]
+
+
+def test_the_mail_of_who_goes(mail):
+    """It stays, for the next of that name, or goes too; what the jail put in its place is not followed."""
+    box = mail.path(f"{DATA}/dovecot/vmail/example.org/alice")
+
+    def add():
+        return host(mail, "user", "add", "alice@example.org", input="secret\n").stderr
+
+    assert add() == ""
+    mail.write(f"{box.relative_to(mail.root)}/mail/new/1", "a letter\n")
+    host(mail, "user", "remove", "alice@example.org")
+    assert add() == (f"newgate host: there is mail of an earlier alice@example.org, which this one gets: "
+                     f"{DATA}/dovecot/vmail/example.org/alice\n")
+    assert "nobody can confirm this: say -y" in refused(mail, "user", "remove", "--mail", "alice@example.org")
+    assert listed(mail, "user") and box.exists()
+    host(mail, "user", "remove", "--mail", "-y", "alice@example.org")
+    assert listed(mail, "user") == [] and not box.exists()
+    # None there, and a folder that leads elsewhere.
+    assert add() == ""
+    host(mail, "user", "remove", "--mail", "-y", "alice@example.org")
+    mail.write("/elsewhere/alice/precious", "mine\n")
+    add()
+    shutil.rmtree(box.parent)
+    box.parent.symlink_to(mail.path("/elsewhere"))
+    assert "example.org/alice" in refused(mail, "user", "remove", "--mail", "-y", "alice@example.org")
+    assert mail.read("/elsewhere/alice/precious") == "mine\n"
 
 
 def test_users_that_are_refused(mail):
