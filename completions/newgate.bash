@@ -33,7 +33,8 @@ _newgate_parameters='allow.connect= allow.raw_sockets command= depend= exec.star
 	rctl= rdr= service= snapshot.keep= template='
 
 _newgate_checks='configuration boot kernel namespaces cgroups clock idmap disk tools path forwarding
-	reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
+	reverse-path filter flush ports resolver ranges mtu neighbours leftovers mail mail-address mail-dns mail-out
+	mail-listed mail-certificate mail-postmaster'
 
 _newgate_jail() {
 	local word action=

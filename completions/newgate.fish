@@ -88,7 +88,7 @@ complete -c newgate -n '__newgate_is top' -s s -x -a 'cpu memory network process
 complete -c newgate -n '__newgate_is top' -f -l json -d 'As JSON'
 complete -c newgate -n '__newgate_is doctor' -f -s v -d 'What is fine too'
 complete -c newgate -n '__newgate_is doctor' -f -l json -d 'As JSON'
-complete -c newgate -n '__newgate_is doctor' -f -a 'configuration boot kernel namespaces cgroups clock idmap disk tools path forwarding reverse-path filter flush ports resolver ranges mtu neighbours leftovers'
+complete -c newgate -n '__newgate_is doctor' -f -a 'configuration boot kernel namespaces cgroups clock idmap disk tools path forwarding reverse-path filter flush ports resolver ranges mtu neighbours leftovers mail mail-address mail-dns mail-out mail-listed mail-certificate mail-postmaster'
 complete -c newgate -n '__newgate_is create' -f -a '(__newgate_configured)'
 complete -c newgate -n '__newgate_is export' -l compress -x -a 'none zstd' -d 'How to compress it'
 complete -c newgate -n '__newgate_is export' -f -l live -d 'While it runs'

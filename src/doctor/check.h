@@ -11,7 +11,7 @@ struct finding *found(struct doctor *d, enum doctor_level level, const char *fmt
 void because(struct finding *f, const char *fmt, ...) PRINTF(2, 3);
 void mend(struct finding *f, const char *fmt, ...) PRINTF(2, 3);
 /* The check itself could not be made. */
-void not_examined(struct doctor *d, const struct ng_err *err);
+struct finding *not_examined(struct doctor *d, const struct ng_err *err);
 
 /* The value of a file below d->proc ("sys/net/ipv4/ip_forward"), without its newline: false where
  * there is no such file. */
@@ -41,6 +41,10 @@ check_fn check_ranges;
 check_fn check_ports;
 /* filter.c */
 check_fn check_filter, check_flush;
+/* mail.c */
+check_fn check_mail_address, check_mail_dns, check_mail_certificate, check_mail_postmaster;
+/* mail_reach.c */
+check_fn check_mail_out, check_mail_listed;
 
 /* Parts of checks that are pure, for tests. */
 enum clock_state { CLOCK_FINE, CLOCK_UNSYNCHRONISED, CLOCK_WRONG };
@@ -49,5 +53,8 @@ enum clock_state clock_judge(bool synchronised, int64_t now);
 bool release_at_least(const char *release, unsigned major, unsigned minor);
 /* What the last of these sysctl.conf(5) lines sets `key` to; NULL: none does. `text` is changed. */
 const char *sysctl_value(char *text, const char *key);
+/* What an answer of a list of spam sources says: 127.0.0.x is why it is there, 127.255.255.x that the
+ * list did not look. NULL: neither. */
+const char *listed_as(const char *answer, bool *looked);
 
 #endif

@@ -9,9 +9,12 @@
 #include "doctor/check.h"
 #include "sys/fd.h"
 
+enum when { GENERAL = 1, OF_MAIL = 2 };
+
 static const struct {
 	const char *name, *about;
 	check_fn *fn;
+	unsigned when; /* 0: GENERAL */
 } checks[] = {
     {"configuration", "faults in jail.conf and rc.conf", check_configuration},
     {"boot", "jails that are to run do, and start with the host", check_boot},
@@ -27,12 +30,20 @@ static const struct {
     {"reverse-path", "the reverse-path filter of the host's interfaces", check_reverse_path},
     {"filter", "other firewalls that drop what jails send or get", check_filter},
     {"flush", "scripts that flush all tables", check_flush},
-    {"ports", "processes of the host on redirected ports", check_ports},
+    {"ports", "processes of the host on redirected ports", check_ports, GENERAL | OF_MAIL},
     {"resolver", "name servers that jails can ask", check_resolver},
     {"ranges", "networks of jails that collide with others", check_ranges},
     {"mtu", "packet sizes of jails and the outside", check_mtu},
     {"neighbours", "room in the neighbour tables", check_neighbours},
     {"leftovers", "state of jails that no longer run", check_leftovers},
+    {"mail-address", "the mail host's public address", check_mail_address, OF_MAIL},
+    {"mail-dns", "names, PTR and other records", check_mail_dns, OF_MAIL},
+    {"mail-out", "letters reach other mail servers", check_mail_out, OF_MAIL},
+    {"mail-listed", "lists of sources of spam", check_mail_listed, OF_MAIL},
+    {"mail-certificate", "who vouches for the mail host, and how long", check_mail_certificate,
+     OF_MAIL},
+    {"mail-postmaster", "somebody reads what other mail hosts write", check_mail_postmaster,
+     OF_MAIL},
 };
 
 const char *doctor_level_text(enum doctor_level l)
@@ -50,12 +61,21 @@ const char *doctor_check_about(size_t i)
 	return i < ARRAY_SIZE(checks) ? checks[i].about : NULL;
 }
 
+bool doctor_check_among(size_t i, const char *check)
+{
+	unsigned when = checks[i].when ? checks[i].when : GENERAL;
+
+	if (check && str_eq(check, DOCTOR_MAIL))
+		return when & OF_MAIL;
+	return check ? str_eq(check, checks[i].name) : when & GENERAL;
+}
+
 int doctor_examine(struct doctor *d, const char *check)
 {
 	int rc = check ? -ENOENT : 0;
 	for (size_t i = 0; i < ARRAY_SIZE(checks); i++) {
 		size_t before = d->n;
-		if (check && !str_eq(check, checks[i].name))
+		if (!doctor_check_among(i, check))
 			continue;
 		checks[i].fn(d);
 		for (size_t k = before; k < d->n; k++)
@@ -115,10 +135,11 @@ void mend(struct finding *f, const char *fmt, ...)
 	va_end(ap);
 }
 
-void not_examined(struct doctor *d, const struct ng_err *err)
+struct finding *not_examined(struct doctor *d, const struct ng_err *err)
 {
 	struct finding *f = found(d, DOCTOR_ADVICE, "this could not be examined: %s", err->text);
 	because(f, "what it would have found stays unknown");
+	return f;
 }
 
 /* ---- looking ---- */

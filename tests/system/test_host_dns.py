@@ -8,8 +8,10 @@ import subprocess
 import pytest
 
 from nameserver import Dns
+from vps import SOURCE
 
 SERVER = "198.51.100.7"
+NAMES = {"HOSTNAME": "mail.example.org", "DOMAIN": "example.org"}
 CONF = """domain = example.org
 hostname = mail.example.org
 address4 = 203.0.113.10
@@ -29,9 +31,11 @@ def host(vps, key):
     vps.write("/etc/newgate/host.conf", CONF)
     vps.write("/etc/newgate/host/sites", "www.shop.example static\n")
     vps.write("/etc/resolv.conf", f"nameserver {SERVER}\n")
-    vps.run("newgate", "host", "apply")
+    for made in ("web/mta-sts.txt", "postfix/main.cf"):
+        text = (SOURCE / "share/host" / made).read_text()
+        vps.write(f"/etc/newgate/host/{made}", re.sub("@(HOSTNAME|DOMAIN)@", lambda m: NAMES[m[1]], text))
     keys = vps.path("/etc/newgate/host/dkim/keys")
-    keys.mkdir()
+    keys.mkdir(parents=True)
     for domain, pem in zip(("example.org", "second.example"), key):
         (keys / f"{domain}.pem").write_bytes(pem)
         vps.run("newgate", "host", "domain", "add", domain)

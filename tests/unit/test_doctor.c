@@ -179,10 +179,17 @@ static void knows_its_checks(void **state UNUSED)
 {
 	struct doctor d = {0};
 	size_t n = 0;
-	while (doctor_check_name(n))
-		assert_non_null(doctor_check_about(n++));
+	for (; doctor_check_name(n); n++) {
+		const char *name = doctor_check_name(n);
+		bool mail = str_prefix(name, "mail");
+
+		assert_non_null(doctor_check_about(n));
+		assert_true(doctor_check_among(n, name));
+		assert_int_equal(doctor_check_among(n, NULL), !mail);
+		assert_int_equal(doctor_check_among(n, "mail"), mail || str_eq(name, "ports"));
+	}
 	assert_in_range(n, 15, 64);
-	assert_int_equal(doctor_examine(&d, "mail"), -ENOENT);
+	assert_int_equal(doctor_examine(&d, "mai"), -ENOENT);
 }
 
 int main(void)
