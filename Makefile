@@ -5,7 +5,7 @@ PREFIX = /usr/local
 DESTDIR =
 NINJA = ninja -C $(BUILD)
 
-.PHONY: all deps check demo install screenshots format check-format sanitize fuzz bench clean
+.PHONY: all deps check demo demo-host install screenshots format check-format sanitize fuzz bench clean
 
 all: $(BUILD)/build.ninja
 	@$(NINJA)
@@ -24,6 +24,10 @@ check: deps
 demo: deps $(BUILD)/build.ninja
 	@$(NINJA) programs
 	@tests/demo $(BUILD)
+
+demo-host: deps $(BUILD)/build.ninja
+	@$(NINJA) programs
+	@tests/demo-host $(BUILD)
 
 # The prefix is compiled in, so another one builds anew what holds it.
 install: $(BUILD)/build.ninja
