@@ -109,13 +109,12 @@ static bool find_all(struct upgrading *u)
 
 /* ---- tried ---- */
 
-/* One that does not do what it should is to be nobody's: the next clone is made of what is the newest
- * then. What somebody made by hand is his. */
+/* What somebody made by hand is his. */
 static void forget(struct upgrading *u, const struct upgrade *one)
 {
 	struct ng_err err = {0};
 
-	if (one->made && store_template_destroy(&u->s.store, one->to, &err) < 0)
+	if (one->made && upgrade_forget(&u->s.store, one->jail, one->to, &err) < 0)
 		warn_msg("%s", err.text);
 }
 

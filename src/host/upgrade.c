@@ -8,57 +8,90 @@
 
 #define SECONDS 30 /* until a service listens */
 
-/* Of what the newest version of the template was made; NULL: there is no such template. */
-static char *newest_from(const struct store *s, const char *name, struct ng_err *err)
-{
-	struct store_template *t = NULL;
-	char *from = NULL;
-	size_t n = 0;
+/* The newest version of a template. Strings owned; NULL: there is no such template. */
+struct newest {
+	char *name, *from;
+	unsigned clones;
+};
 
-	if (store_templates(s, &t, &n, err) < 0)
-		return NULL;
-	/* In the order of their versions. */
-	for (size_t i = 0; i < n; i++)
-		if (str_eq(t[i].name, name)) {
-			free(from);
-			from = mem_strdup(t[i].from);
-		}
-	store_templates_free(t, n);
-	return from;
+static void newest_done(struct newest *n)
+{
+	free(n->name);
+	free(n->from);
 }
 
-/* What somebody made of something else than Debian's packages, only that somebody makes anew. */
-static int fetch(struct store *s, const char *jail, const char *packages, const char *from,
-		 struct ng_err *err)
+static int find_newest(const struct store *s, const char *name, struct newest *out,
+		       struct ng_err *err)
 {
-	autodone(store_made_done) struct store_made made = {0};
-	const struct store_recipe r = {.include = host_template_packages(jail)};
+	struct store_template *t = NULL;
+	size_t n = 0;
+	int rc = store_templates(s, &t, &n, err);
 
-	return str_prefix(from, "debian:") ? store_template_update(s, packages, &r, &made, err) : 0;
+	if (rc < 0)
+		return rc;
+	/* In the order of their versions. */
+	for (size_t i = 0; i < n; i++) {
+		if (!str_eq(t[i].name, name))
+			continue;
+		newest_done(out);
+		*out = (struct newest){version_folder(name, t[i].version), mem_strdup(t[i].from),
+				       t[i].clones};
+	}
+	store_templates_free(t, n);
+	return 0;
+}
+
+static bool is_debian(const struct newest *n)
+{
+	return n->from && str_prefix(n->from, "debian:");
+}
+
+static int make_version(struct store *s, const char *jail, const char *name, trees_run *run,
+			char **made, struct ng_err *err)
+{
+	autodone(store_made_done) struct store_made last = {0};
+	const struct store_recipe r = {
+	    .script = host_template_script(jail), .again = true, .run = run};
+	int rc = store_template_update(s, name, &r, &last, err);
+
+	if (rc == 0 && !last.same)
+		*made = mem_strdup(last.name);
+	return rc;
 }
 
 int upgrade_template(struct store *s, const char *jail, trees_run *run, char **made,
 		     struct ng_err *err)
 {
-	autodone(store_made_done) struct store_made last = {0};
-	autodone(str_done) struct str name = {0}, packages = {0};
+	autodone(newest_done) struct newest own = {0}, packages = {0};
+	autodone(store_made_done) struct store_made fetched = {0};
+	autodone(str_done) struct str name = {0}, below = {0};
+	const struct store_recipe fetch = {.include = host_template_packages(jail)};
 
 	*made = NULL;
 	str_addf(&name, "host-%s", jail);
-	str_addf(&packages, "%s-packages", name.s);
-	autofree char *from = newest_from(s, packages.s, err);
-	autofree char *last_from = err->code ? NULL : newest_from(s, name.s, err);
-	/* What somebody made in another way, he makes anew. */
-	if (!from || !last_from || !version_same(last_from, packages.s))
-		return err->code ? -err->code : 0;
-	int rc = fetch(s, jail, packages.s, from, err);
-	const struct store_recipe r = {
-	    .script = host_template_script(jail), .again = true, .run = run};
+	str_addf(&below, "%s-packages", name.s);
+	int rc = find_newest(s, name.s, &own, err);
 	if (rc == 0)
-		rc = store_template_update(s, name.s, &r, &last, err);
-	if (rc == 0 && !last.same)
-		*made = mem_strdup(last.name);
-	return rc;
+		rc = find_newest(s, below.s, &packages, err);
+	/* What somebody made in another way, he makes anew. */
+	if (rc < 0 || !own.from || !packages.from || !version_same(own.from, below.s))
+		return rc;
+	/* Else a newer one was made already, by a run that was cut short or by somebody. */
+	if (str_eq(own.from, packages.name) && own.clones > 0 && is_debian(&packages))
+		rc = store_template_update(s, below.s, &fetch, &fetched, err);
+	return rc < 0 ? rc : make_version(s, jail, name.s, run, made, err);
+}
+
+int upgrade_forget(struct store *s, const char *jail, const char *version, struct ng_err *err)
+{
+	autodone(newest_done) struct newest packages = {0};
+	autodone(str_done) struct str below = {0};
+
+	str_addf(&below, "host-%s-packages", jail);
+	int rc = store_template_destroy(s, version, err);
+	if (rc == 0)
+		rc = find_newest(s, below.s, &packages, err);
+	return rc == 0 && is_debian(&packages) ? store_template_destroy(s, packages.name, err) : rc;
 }
 
 static int run_script(struct state *st, const char *name, const char *script, struct ng_err *err)

@@ -139,7 +139,7 @@ static int find_key(struct build *b, struct ng_err *err)
 	autodone(thing_done) struct thing base = THING_NONE;
 	int rc = b->base ? thing_open(b->s, STORE_TEMPLATES, b->base, &base, err) : 0;
 
-	return rc < 0 ? rc : key_make(b->s, b->r, b->base ? &base.e : NULL, &b->key, err);
+	return rc < 0 ? rc : key_make(b->s, b->r, b->base, b->base ? &base.e : NULL, &b->key, err);
 }
 
 /* ---- the tree ---- */

@@ -151,8 +151,8 @@ static int sum_oci(struct sum *s, struct store *told, const char *layout, struct
 	return rc;
 }
 
-int key_make(struct store *s, const struct store_recipe *r, const struct entry *base, char **key,
-	     struct ng_err *err)
+int key_make(struct store *s, const struct store_recipe *r, const char *base,
+	     const struct entry *entry, char **key, struct ng_err *err)
 {
 	autodone(sum_done) struct sum sum = {0};
 	int rc = sum_begin(&sum, err);
@@ -161,10 +161,11 @@ int key_make(struct store *s, const struct store_recipe *r, const struct entry *
 		return rc;
 	sum_text(&sum, FORMAT);
 	if (base) {
-		/* What a template without a key holds, only its name can tell. */
+		/* What a template without a key holds, only its name can tell; and two that were made
+		 * anew of the same, within one second, only theirs. */
 		autofree char *made = NULL;
-		if (asprintf(&made, "%s %lld", base->key ? base->key : r->from,
-			     (long long)base->made) < 0)
+		if (asprintf(&made, "%s %s %lld", entry->key ? entry->key : r->from, base,
+			     (long long)entry->made) < 0)
 			return err_sys(err, ENOMEM, "key");
 		sum_text(&sum, made);
 	} else if (str_eq(r->from, "busybox")) {

@@ -6,11 +6,11 @@
 #include "base/str.h"
 #include "store/store.h"
 
-/* Of what `r` names; NULL in *key: nobody can tell. The caller frees. `base`: the entry of the
- * version that r->from names, where it is a template. */
+/* Of what `r` names; NULL in *key: nobody can tell. The caller frees. `base`: the version
+ * that r->from names, where it is a template, and its entry; else both are NULL. */
 struct entry;
-int key_make(struct store *s, const struct store_recipe *r, const struct entry *base, char **key,
-	     struct ng_err *err) MUST_CHECK;
+int key_make(struct store *s, const struct store_recipe *r, const char *base,
+	     const struct entry *entry, char **key, struct ng_err *err) MUST_CHECK;
 
 /* The SHA-256 of a file below a tree, in hexadecimal; NULL where it cannot be read. */
 char *key_of_file(int dir, const char *path) MUST_CHECK;

@@ -157,6 +157,48 @@ def test_packages(new):  # noqa: F811
     clean(new)
 
 
+MMDEBSTRAP = """#!/bin/sh
+# The mirror is a folder of this machine.
+[ -e {mirror} ] || {{ echo "no route to the mirror" >&2; exit 1; }}
+for path; do :; done
+cp -a {mirror}/. "$path"
+echo fetched >>{mirror}.log
+"""
+
+
+def test_debian(new):  # noqa: F811
+    """Packages are fetched where those that there are are in use already."""
+    mirror = new.path("/src/dkim")
+    (mirror / "var/lib/dpkg").mkdir(parents=True)
+    status, log = mirror / "var/lib/dpkg/status", new.path("/src/dkim.log")
+    status.write_text("1\n")
+    tool = new.path("/tools/mmdebstrap")
+    tool.parent.mkdir()
+    tool.write_text(MMDEBSTRAP.format(mirror=mirror))
+    tool.chmod(0o755)
+    env = {"PATH": f"{tool.parent}:{new.env['PATH']}"}
+    new.run("newgate", "template", "destroy", "-y", "host-dkim")
+    host(new, "init", "example.org", env=env)
+    assert log.read_text().count("fetched") == 1
+    first = versions(new)
+    assert host(new, "upgrade", env=env).stdout.count("up to date") == 5
+    assert log.read_text().count("fetched") == 2 and versions(new) == first
+    # One that fails: nothing stays of it, so that the next one is asked for again.
+    change(new, "dkim", status=6)
+    status.write_text("2\n")
+    assert "its check ended with status 6" in host(new, "upgrade", status=1, env=env).stderr
+    assert log.read_text().count("fetched") == 3 and versions(new) == first
+    change(new, "dkim")
+    status.write_text("3\n")
+    host(new, "upgrade", "--check", env=env)
+    assert log.read_text().count("fetched") == 4
+    # What was fetched is used, without the mirror.
+    mirror.rename(new.path("/src/gone"))
+    assert "dkim: from host-dkim to host-dkim@2" in host(new, "upgrade", env=env).stdout
+    assert is_new(new, "dkim")
+    assert "no route to the mirror" in host(new, "upgrade", status=1, env=env).stderr
+
+
 def test_killed(mail):  # noqa: F811
     newer(mail, "dkim")
     number = 2

@@ -85,13 +85,18 @@ static void a_name_means_the_newest(void **arg)
 	assert_resolves("ab", "ab");
 }
 
-static char *key(const struct store_recipe *r, const struct entry *base)
+static char *key_of(const struct store_recipe *r, const char *version, const struct entry *base)
 {
 	char *k = NULL;
 
-	if (key_make(&store, r, base, &k, &err) < 0)
+	if (key_make(&store, r, version, base, &k, &err) < 0)
 		fail_msg("%s", err.text);
 	return k;
+}
+
+static char *key(const struct store_recipe *r, const struct entry *base)
+{
+	return key_of(r, base ? "a" : NULL, base);
 }
 
 #define ASSERT_OTHER(a, b)                       \
@@ -119,6 +124,8 @@ static void a_key_is_of_all_that_goes_in(void **arg)
 	ASSERT_OTHER(key(&script, &base), key(&other, &base));
 	ASSERT_OTHER(key(&script, &base), key(&plain, &base));
 	ASSERT_OTHER(key(&script, &base), key(&script, &anew));
+	/* Another version, made anew within the same second. */
+	ASSERT_OTHER(key(&script, &base), key_of(&script, "a@2", &base));
 }
 
 static void a_folder_is_what_is_in_it(void **arg)
