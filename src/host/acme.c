@@ -17,7 +17,6 @@ static void add_once(struct strv *out, const char *name)
 
 void acme_names(const struct host *h, const struct host_lists *l, struct strv *out)
 {
-	static const char *const below[] = {"mta-sts", "autoconfig", "autodiscover"};
 	autofree char *key = NULL;
 	const char *rest;
 
@@ -28,11 +27,11 @@ void acme_names(const struct host *h, const struct host_lists *l, struct strv *o
 		if (access(own, F_OK) < 0)
 			add_once(out, key);
 	}
-	for (size_t k = 0; k < ARRAY_SIZE(below); k++)
+	for (const char *const *below = host_web_names; *below; below++)
 		for (size_t i = 0; host_next(l, LIST_DOMAINS, &i, &key, &rest);) {
 			struct str name autodone(str_done) = {0};
 
-			str_addf(&name, "%s.%s", below[k], key);
+			str_addf(&name, "%s.%s", *below, key);
 			add_once(out, name.s);
 		}
 }

@@ -119,7 +119,6 @@ static const char *authority(const char *directory)
 
 static int want_of_domain(struct plan *p, const char *domain, struct ng_err *err)
 {
-	static const char *const web[] = {"mta-sts", "autoconfig", "autodiscover"};
 	static const struct {
 		const char *service;
 		unsigned port;
@@ -141,8 +140,8 @@ static int want_of_domain(struct plan *p, const char *domain, struct ng_err *err
 	want(p, DNS_DKIM, LOOKUP_TXT, selector, "%s", key);
 	want(p, DNS_DMARC, LOOKUP_TXT, dmarc, "v=DMARC1; p=quarantine; rua=mailto:postmaster@%s",
 	     domain);
-	for (size_t i = 0; i < ARRAY_SIZE(web); i++) {
-		autofree char *name = name_of(domain, "%s", web[i]);
+	for (const char *const *web = host_web_names; *web; web++) {
+		autofree char *name = name_of(domain, "%s", *web);
 		want_addresses(p, DNS_WEB, name);
 	}
 	want(p, DNS_STS, LOOKUP_TXT, sts, "%s", str_text(&p->sts));

@@ -42,6 +42,8 @@ static bool has_rspamd(const struct host *h)
 
 const char *const host_all_jails[] = {"dkim", "rspamd", "dovecot", "postfix", "web", NULL};
 
+const char *const host_web_names[] = {"mta-sts", "autoconfig", "autodiscover", NULL};
+
 const char *const *host_jails(const struct host *h)
 {
 	static const char *const plain[] = {"dkim", "dovecot", "postfix", "web", NULL},

@@ -60,6 +60,9 @@ const char *const *host_jails(const struct host *h);
 extern const char *const host_all_jails[];
 /* The signing jail that the setting has no use for. */
 const char *host_other_signer(const struct host *h);
+/* What stands before a domain in the names by which mail programs and other mail hosts ask the web jail
+ * about it. NULL-terminated. */
+extern const char *const host_web_names[];
 
 /* "example.org", in small letters; at least one dot. The caller frees; NULL with *why. */
 char *host_domain(const char *text, const char **why) MUST_CHECK;

@@ -78,9 +78,9 @@ static int make_own(const struct host *h, struct ng_err *err)
 
 	/* A name that is too long for the subject is among the others. */
 	str_addf(&subject, "/CN=%.64s", h->hostname);
-	str_addf(&names,
-		 "subjectAltName=DNS:%s,DNS:mta-sts.%s,DNS:autoconfig.%s,DNS:autodiscover.%s",
-		 h->hostname, h->domain, h->domain, h->domain);
+	str_addf(&names, "subjectAltName=DNS:%s", h->hostname);
+	for (const char *const *below = host_web_names; *below; below++)
+		str_addf(&names, ",DNS:%s.%s", *below, h->domain);
 	const char *const argv[] = {"openssl", "req",   "-x509",   "-new",    "-key",  key, "-days",
 				    "3650",    "-subj", subject.s, "-addext", names.s, NULL};
 	int rc = pem_of(argv, &pem, err);

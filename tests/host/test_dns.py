@@ -98,3 +98,22 @@ def test_outlook_gets_text_back_as_text(second):
                "<EMailAddress>a&quot;&gt;'@example.org</EMailAddress>")
     ElementTree.fromstring(text)
     assert "a&amp;quot;" in text
+
+
+# --- newgate doctor mail ---
+
+
+def test_the_doctor_of_a_mail_host(second, world):
+    """Where all is in order but what a new host lacks yet, that is what it says."""
+    second.write("/etc/resolv.conf", f"nameserver {world.ns}\n")
+    world.publish()
+    world.zone(SECOND, printed(second, SECOND))
+    got = second.run("newgate", "doctor", "-v", "mail", "remote.example", status=1).stdout
+    world.zone(SECOND, None)
+    assert re.findall(r"^(\S+): (?!fine)(.*)", got, re.M) == [
+        ("mail-certificate", "nobody vouches for the certificate of mail.example.org"),
+        ("mail-postmaster", "postmaster@example.org is nobody's address"),
+        ("mail-postmaster", f"postmaster@{SECOND} is nobody's address")]
+    assert re.findall(r"^(\S+): fine", got, re.M) == [
+        "ports", "mail-address", "mail-dns", "mail-out", "mail-listed"]
+    assert got.endswith("\n1 thing hinders mail; 2 more are worth a look\n")
