@@ -64,10 +64,7 @@ static int make_key(const struct host *h, struct ng_err *err)
 	if (rc < 0)
 		return err_sys(err, rc, "%s", folder);
 	rc = pem_of(argv, &pem, err);
-	if (rc == 0)
-		rc = replace(h, KEY, str_text(&pem), 0600, err);
-	explicit_bzero(pem.s, pem.len);
-	return rc;
+	return rc < 0 ? rc : replace(h, KEY, str_text(&pem), 0600, err);
 }
 
 static int make_own(const struct host *h, struct ng_err *err)
