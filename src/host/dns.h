@@ -56,8 +56,8 @@ void dns_zone(const struct dns *r, const char *domain, struct str *out);
 void dns_line(const struct dns_record *r, const char *data, struct str *out);
 const char *dns_type_text(const struct dns_record *r);
 
-/* Compares those below the domain (NULL: all) with what is there. Once twenty seconds
- * were spent waiting for answers that did not come, the rest stays unseen. How many are not fine. */
+/* Compares those below the domain (NULL: all) with what is there. Once twenty seconds were spent waiting
+ * for answers that did not come, the rest stays unseen. How many are not fine. */
 size_t dns_check(const struct host *h, struct dns *r, const char *domain,
 		 const struct resolver *dns);
 

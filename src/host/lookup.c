@@ -203,6 +203,7 @@ static int ask(struct __res_state *s, const char *name, unsigned type, unsigned 
 int lookup(const char *root, enum lookup_type type, const char *name, struct strv *out,
 	   struct ng_err *err)
 {
+	struct strv found autodone(strv_done) = {0};
 	struct __res_state s = {0};
 	static unsigned char answer[NS_MAXMSG];
 
@@ -215,12 +216,15 @@ int lookup(const char *root, enum lookup_type type, const char *name, struct str
 	s.retrans = s.retrans < 3 ? s.retrans : 3;
 	int rc = ask(&s, name, types[type].number, answer, (int)sizeof answer, err);
 	res_nclose(&s);
-	size_t before = out->n;
-	if (rc >= 0 && lookup_read(answer, (size_t)rc, type, out) < 0)
+	if (rc >= 0 && lookup_read(answer, (size_t)rc, type, &found) < 0)
 		rc = err_set(err, EAGAIN, "what the name server answers cannot be read");
-	else if (rc >= 0)
-		rc = out->n > before ? 0 : err_set(err, ENOENT, "the DNS has no such record");
-	return rc < 0 ? err_prefix(err, "%s %s", name, types[type].text) : 0;
+	else if (rc >= 0 && !found.n)
+		rc = err_set(err, ENOENT, "the DNS has no such record");
+	if (rc < 0)
+		return err_prefix(err, "%s %s", name, types[type].text);
+	for (size_t i = 0; i < found.n; i++)
+		strv_add(out, found.v[i]);
+	return 0;
 }
 
 int lookup_ask(void *root, enum lookup_type type, const char *name, struct strv *out,

@@ -129,6 +129,19 @@ def test_a_domain_that_is_not_the_first(host):
         host.run("newgate", "host", "dns", "other.example", status=1).stderr
 
 
+def test_a_host_that_is_called_after_none_of_its_domains(host, dns):
+    host.write("/etc/newgate/host.conf", CONF.replace("mail.example.org", "mx1.provider.example"))
+    text = printed(host)
+    assert text.startswith("$ORIGIN provider.example.\n$TTL 3600\nmx1                    A     203.0.113.10\n")
+    assert text.count(" MX    10 mx1.provider.example.\n") == 2
+    # The policy and postfix still have the other name.
+    dns.load(complete(host))
+    lines, _ = check(host)
+    assert [line.split()[:3] for line in lines] == [
+        ["wrong", "mx1.provider.example", "HELO"],
+        ["wrong", "_mta-sts.example.org", "TXT"], ["wrong", "_mta-sts.second.example", "TXT"]]
+
+
 def test_nsd_takes_the_zone(host, tmp_path):
     if not shutil.which("nsd-checkzone"):
         pytest.skip("there is no nsd-checkzone")
