@@ -2,7 +2,6 @@
 
 import json
 import re
-import shutil
 import subprocess
 
 import pytest
@@ -140,17 +139,6 @@ def test_a_host_that_is_called_after_none_of_its_domains(host, dns):
     assert [line.split()[:3] for line in lines] == [
         ["wrong", "mx1.provider.example", "HELO"],
         ["wrong", "_mta-sts.example.org", "TXT"], ["wrong", "_mta-sts.second.example", "TXT"]]
-
-
-def test_nsd_takes_the_zone(host, tmp_path):
-    if not shutil.which("nsd-checkzone"):
-        pytest.skip("there is no nsd-checkzone")
-    for domain in ("example.org", "second.example"):
-        zone = tmp_path / domain
-        zone.write_text(printed(host, domain) + f"@ SOA ns.{domain}. root.{domain}. 1 3600 900 86400 300\n"
-                        "@ NS ns.example.net.\n")
-        got = subprocess.run(["nsd-checkzone", domain, zone], capture_output=True, text=True)
-        assert got.returncode == 0, got.stdout + got.stderr
 
 
 def test_json(host, dns):
