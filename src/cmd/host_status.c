@@ -171,6 +171,7 @@ static int print_text(const struct host_status *s)
 	put_jails(o, s, false);
 	output_next(o, "mailboxes");
 	print_queue(s);
+	printf("bans:  %zu address%s (newgate host ban list)\n", s->bans, s->bans == 1 ? "" : "es");
 	putchar('\n');
 	put_mailboxes(o, s, false);
 	output_next(o, "certificates");
@@ -205,6 +206,9 @@ static int print_json(const struct host_status *s)
 		else
 			output_str(o, "oldest", "", NULL);
 	}
+	output_next(o, "bans");
+	output_row(o);
+	output_num(o, "addresses", "", s->bans);
 	output_next(o, "mailboxes");
 	put_mailboxes(o, s, true);
 	output_next(o, "certificates");

@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "conf/value.h"
+#include "net/ban.h"
 #include "store/measure.h"
 
 #define MIB (UINT64_C(1) << 20)
@@ -158,6 +159,16 @@ static void look_queue(struct host_status *s, struct state *state)
 	s->queue_known = queue_read(state, &s->queue, &err) == 0;
 	if (!s->queue_known)
 		find(s, true, "newgate logs postfix", "%s", err.text);
+}
+
+static void look_bans(struct host_status *s, struct state *state)
+{
+	struct bans b autodone(bans_done) = BANS_NONE;
+	struct ng_err err = {0};
+
+	if (bans_open(&b, state, &err) < 0)
+		find(s, true, NULL, "%s", err.text);
+	s->bans = bans_count(&b, time(NULL));
 }
 
 static void look_cert(struct host_status *s, const struct host *h, const char *folder)
@@ -342,6 +353,7 @@ int host_status_read(struct host_status *s, const struct host *h, const struct h
 	if (r < 0)
 		return r;
 	look_queue(s, state);
+	look_bans(s, state);
 	look_mailboxes(s, h, l, state);
 	look_certs(s, h, l);
 	look_disk(s, h);

@@ -40,6 +40,7 @@ struct host_status {
 	struct status_jail *jail;
 	struct queue queue;
 	bool queue_known; /* postfix runs */
+	size_t bans;      /* addresses that may not reach the jails now */
 	struct status_mailbox *mailbox;
 	struct status_cert *cert;
 	struct status_folder *folder;

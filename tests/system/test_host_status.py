@@ -38,6 +38,9 @@ def test_everything_at_one_look(full):
     assert {j["jail"]: j["limit"] >> 20 for j in got["jails"]} == limits
     assert {j["jail"]: j["services"] for j in got["jails"]} == dict.fromkeys(JAILS, 1) | {"web": 2}
     assert got["queue"] == [{"letters": 2, "deferred": 1, "held": 1, "oldest": 1000}]
+    assert got["bans"] == [{"addresses": 0}]
+    host(full, "ban", "add", "198.51.100.66")
+    assert status(full)["bans"] == [{"addresses": 1}]
     assert got["mailboxes"] == [{"user": "alice@example.org", "used": 512 << 10, "quota": 1 << 30}]
     (cert,) = got["certificates"]
     assert cert["own"] and "mail.example.org" in cert["names"]
