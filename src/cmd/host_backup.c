@@ -50,19 +50,20 @@ static bool open_part(struct target *t)
 
 	if (asprintf(&part, "%s.part", t->name) < 0)
 		return told(t->name);
-	t->fd = open(part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_CLOEXEC, 0600);
-	if (t->fd < 0)
+	t->fd = open(part, O_WRONLY | O_CREAT | O_NOFOLLOW | O_NONBLOCK | O_CLOEXEC, 0600);
+	if (t->fd < 0 || fstat(t->fd, &st) < 0)
 		return told(part);
+	/* In a folder of many, it may have been put there. */
+	if (!S_ISREG(st.st_mode) || st.st_uid != geteuid() || st.st_nlink != 1) {
+		warn_msg("%s is somebody else's: another name", part);
+		return false;
+	}
 	if (flock(t->fd, LOCK_EX | LOCK_NB) < 0) {
 		warn_msg("%s: another newgate host backup writes it: wait for that", part);
 		return false;
 	}
-	if (fchmod(t->fd, 0600) < 0 || ftruncate(t->fd, 0) < 0 || fstat(t->fd, &st) < 0)
+	if (fchmod(t->fd, 0600) < 0 || ftruncate(t->fd, 0) < 0)
 		return told(part);
-	if (st.st_uid != geteuid() || st.st_nlink != 1) {
-		warn_msg("%s is somebody else's: another name", part);
-		return false;
-	}
 	t->part = take_ptr(part);
 	return true;
 }
@@ -77,7 +78,13 @@ static bool open_target(struct target *t)
 		t->fd = STDOUT_FILENO;
 		return true;
 	}
-	if (!t->force && access(t->name, F_OK) == 0) {
+	struct stat st;
+	bool there = lstat(t->name, &st) == 0;
+	if (there && !S_ISREG(st.st_mode)) {
+		warn_msg("%s is no file: newgate host backup - > %s", t->name, t->name);
+		return false;
+	}
+	if (there && !t->force) {
 		warn_msg("%s is there already: another name, or --force", t->name);
 		return false;
 	}

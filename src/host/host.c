@@ -2,10 +2,12 @@
 
 #include <ctype.h>
 #include <stdlib.h>
+#include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
 #include "base/num.h"
 #include "conf/files.h"
+#include "host/restore.h"
 #include "net/ban.h"
 
 #define DEFAULT_ACME "https://acme-v02.api.letsencrypt.org/directory"
@@ -136,6 +138,10 @@ int host_settings_read(struct host *h, const char *root, struct ng_err *err)
 	size_t len;
 	int rc = file_read(path, &text, &len);
 
+	autofree char *placing = files_path(root, HOST_RESTORE "/" HOST_PLACING);
+	if (rc == -ENOENT && access(placing, F_OK) == 0)
+		return err_set(err, EBUSY,
+			       "a restore was interrupted: newgate host restore FILE goes on");
 	if (rc == -ENOENT)
 		return err_set(err, ENOENT, "nothing is set up yet: newgate host init DOMAIN");
 	if (rc < 0)

@@ -15,7 +15,6 @@
 #include "sys/path.h"
 
 #define TREE "tree"
-#define PLACING "placing"
 /* Of what is not data: where it is laid out, and where it goes when it moves aside. */
 #define ETC_ABOVE "/etc/newgate"
 #define ETC_NEW ETC_ABOVE "/.restore"
@@ -39,9 +38,11 @@ static int remove_below(int dir, const char *name, struct ng_err *err)
 
 int host_restore_begin(const char *root, struct host_restore *r, struct ng_err *err)
 {
-	autofree char *path = files_path(root, HOST_RESTORE);
-	int rc = file_mkdirs(path, 0700);
+	autofree char *path = files_path(root, HOST_RESTORE), *data = files_path(root, HOST_DATA);
+	int rc = file_mkdirs(data, 0755);
 
+	if (rc == 0)
+		rc = file_mkdirs(path, 0700);
 	*r = HOST_RESTORE_NONE;
 	r->root = mem_strdup(root);
 	if (rc == 0)
@@ -52,7 +53,7 @@ int host_restore_begin(const char *root, struct host_restore *r, struct ng_err *
 		return errno == EWOULDBLOCK
 			   ? err_set(err, EBUSY, "another newgate host restore runs: wait for it")
 			   : err_sys(err, errno, "%s", path);
-	r->interrupted = faccessat(r->lock, PLACING, F_OK, 0) == 0;
+	r->interrupted = faccessat(r->lock, HOST_PLACING, F_OK, 0) == 0;
 	rc = remove_below(r->lock, TREE, err);
 	if (rc < 0)
 		return rc;
@@ -69,10 +70,12 @@ void host_restore_done(struct host_restore *r)
 	int rc = r->tree < 0 ? 0 : remove_below(r->lock, TREE, &ignored);
 
 	/* What could not be removed, the next one removes. */
-	if (rc == 0 && r->lock >= 0 && faccessat(r->lock, PLACING, F_OK, 0) < 0) {
-		autofree char *path = at(r, HOST_RESTORE);
+	if (rc == 0 && r->lock >= 0 && faccessat(r->lock, HOST_PLACING, F_OK, 0) < 0) {
+		autofree char *path = at(r, HOST_RESTORE), *data = at(r, HOST_DATA);
 
-		rmdir(path);
+		/* And that, where nothing else is in it. */
+		if (rmdir(path) == 0)
+			(void)!rmdir(data);
 	}
 	macro_close(&r->tree);
 	macro_close(&r->lock);
@@ -281,10 +284,10 @@ static int put_in_place(const struct host_restore *r, struct ng_err *err)
 
 static int mark(const struct host_restore *r, struct ng_err *err)
 {
-	autoclose int fd = openat(r->lock, PLACING, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
+	autoclose int fd = openat(r->lock, HOST_PLACING, O_WRONLY | O_CREAT | O_CLOEXEC, 0600);
 
 	if (fd < 0 || syncfs(r->lock) < 0)
-		return err_sys(err, errno, HOST_RESTORE "/" PLACING);
+		return err_sys(err, errno, HOST_RESTORE "/" HOST_PLACING);
 	return 0;
 }
 
@@ -295,7 +298,8 @@ static int unmark(const struct host_restore *r, struct ng_err *err)
 	autoclose int folder = open(above, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	int rc = folder < 0 ? -errno : path_remove_tree(folder, strrchr(laid, '/') + 1);
 
-	if (rc == 0 && (syncfs(folder) < 0 || unlinkat(r->lock, PLACING, 0) < 0))
+	if (rc == 0 &&
+	    (syncfs(folder) < 0 || syncfs(r->lock) < 0 || unlinkat(r->lock, HOST_PLACING, 0) < 0))
 		rc = -errno;
 	return rc < 0 ? err_sys(err, rc, "%s", laid) : 0;
 }

@@ -13,6 +13,7 @@
 #include "host/owners.h"
 
 #define HOST_RESTORE HOST_DATA "/.restore"
+#define HOST_PLACING "placing"
 
 struct host_restore {
 	char *root;       /* the -R prefix; owned */

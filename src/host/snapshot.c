@@ -17,7 +17,7 @@
 
 /* What is never written again: letters. Sites nobody of the jails writes to; somebody who edits one
  * meanwhile changes the copy too, which is then as if he had been quicker. */
-enum kind { KIND_OTHER, KIND_MAIL, KIND_LINK };
+enum kind { KIND_ETC, KIND_DATA, KIND_MAIL, KIND_LINK };
 
 /* Is it in a mailbox, "dovecot/vmail/DOMAIN/USER"? A user may be called "new" too. */
 static bool is_mailbox(const char *path)
@@ -31,9 +31,9 @@ static bool is_mailbox(const char *path)
 
 static enum kind kind_below(enum kind now, const char *path, const char *name)
 {
-	if (str_eq(path, "dovecot") && str_eq(name, "vmail"))
+	if (now == KIND_DATA && str_eq(path, "dovecot") && str_eq(name, "vmail"))
 		return KIND_MAIL;
-	if (str_eq(path, "web") && str_eq(name, "sites"))
+	if (now == KIND_DATA && str_eq(path, "web") && str_eq(name, "sites"))
 		return KIND_LINK;
 	if (now == KIND_MAIL && is_mailbox(path) && (str_eq(name, "new") || str_eq(name, "cur")))
 		return KIND_LINK;
@@ -78,8 +78,8 @@ static int copy_entry(const char *path, int from, int to, const char *name, enum
 	return rc < 0 ? err_prefix(err, "%s", path) : 0;
 }
 
-/* What is mounted inside, such as a disk for the mail, is a part of it. At the top, what begins with
- * a dot is not the host's: this copy, and what a restore moved aside. */
+/* What is mounted inside, such as a disk for the mail, is a part of it. At the top of the data, what
+ * begins with a dot is not the host's: this copy, and what a restore moved aside. */
 static int copy_folder(const char *path, int from, int to, enum kind kind, struct ng_err *err)
 {
 	autodone(strv_done) struct strv names = {0};
@@ -88,7 +88,7 @@ static int copy_folder(const char *path, int from, int to, enum kind kind, struc
 	if (rc < 0)
 		return err_sys(err, rc, "%s", path);
 	for (size_t i = 0; i < names.n && rc == 0; i++)
-		if (*path || names.v[i][0] != '.')
+		if (*path || kind == KIND_ETC || names.v[i][0] != '.')
 			rc = copy_entry(path, from, to, names.v[i], kind, err);
 	return rc < 0 ? rc : copy_dir_attributes(from, to, 0, err);
 }
@@ -118,7 +118,8 @@ static int copy_path(const struct host *h, int tree, const char *path, struct ng
 	autoclose int out = openat(to, name, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 	if (out < 0)
 		return err_sys(err, errno, "%s", full);
-	int rc = copy_folder("", in, out, KIND_OTHER, err);
+	enum kind kind = str_eq(path, HOST_DATA) ? KIND_DATA : KIND_ETC;
+	int rc = copy_folder("", in, out, kind, err);
 	return rc < 0 ? err_prefix(err, "copying %s", full) : 0;
 }
 

@@ -137,6 +137,15 @@ def test_names_of_files(full):
     # To a pipe, and from one.
     full.run("sh", "-c", f"newgate host backup - | newgate host restore --force - && rm {made}")
     assert "No such file" in refused(full, "restore", made)
+    # Never over what is no file, or through somebody's.
+    full.path("/save").symlink_to(full.path("/other"))
+    assert "is no file" in refused(full, "backup", "--force", full.path("/save"))
+    full.path("/save").unlink()
+    full.write("/other", "mine")
+    os.link(full.path("/other"), full.path("/save.part"))
+    assert "is somebody else's: another name" in refused(full, "backup", full.path("/save"))
+    full.path("/save.part").unlink()
+    assert full.read("/other") == "mine"
     # What a killed one left is no obstacle.
     full.write("/save.part", "half")
     host(full, "backup", full.path("/save"))
@@ -302,7 +311,11 @@ def test_restore_killed(full):
         places = [full.path(letter), *full.path(DATA).glob(
             ".before-*/dovecot/vmail/example.org/alice/new/1800000000.M9P9.mail,S=5")]
         assert any(p.exists() for p in places), step
-        host(full, "restore", "--force", save)
+        half = not full.path("/etc/newgate/host.conf").exists()
+        if half:
+            for argv in (["user", "list"], ["init", "example.org"]):
+                assert "a restore was interrupted: newgate host restore FILE goes on" in refused(full, *argv)
+        host(full, "restore", *([] if half else ["--force"]), save)
         assert everything(full) == before
         assert not full.path(f"{DATA}/.restore").exists()
         for jail in JAILS:
