@@ -5,7 +5,6 @@
 #include "doctor/mail.h"
 #include "host/cert.h"
 #include "host/dns.h"
-#include "net/range.h"
 
 #define DAY 86400
 
@@ -24,28 +23,18 @@ void mail_host_done(struct mail_host *m)
 
 /* ---- its address ---- */
 
-/* What letters leave with: the jail's nat.source, else the first address of the outside interface. */
+/* What letters leave with: the jail's nat.source, else what the host would take itself. */
 static bool leaves_with(const struct doctor *d, int family, struct ip *out)
 {
-	struct net *n = &d->gather->net;
 	const struct gather_jail *j = gather_find(d->gather, "postfix");
-	struct rtnl_link outside;
-	const char *source = j && j->block ? conf_string(&j->conf, P_NAT_SOURCE) : NULL;
+	size_t n = 0;
+	const struct conf_value *source =
+	    j && j->block ? conf_list(&j->conf, P_NAT_SOURCE, &n) : NULL;
 
-	if (source && ip_parse(source, out) == 0 && out->family == family)
-		return true;
-	if (!net_outside(n, family, &outside))
-		return false;
-	for (size_t i = 0; i < n->host->naddrs; i++) {
-		const struct host_address *a = &n->host->addr[i];
-
-		if (a->index == outside.index && a->net.addr.family == family &&
-		    !(family == AF_INET6 && a->net.addr.bytes[0] == 0xfe)) {
-			*out = a->net.addr;
+	for (size_t i = 0; i < n; i++)
+		if (ip_parse(source[i].text, out) == 0 && out->family == family)
 			return true;
-		}
-	}
-	return false;
+	return mail_source(family, out);
 }
 
 static void check_address(struct doctor *d, const char *key, const char *text, int family)
@@ -69,7 +58,7 @@ static void check_address(struct doctor *d, const char *key, const char *text, i
 	ip_text(&from, leaves);
 	f = found(d, DOCTOR_HINDERS, "letters leave with %s, but the DNS names %s", leaves, text);
 	because(f, "receivers refuse them: neither SPF nor the PTR record fits");
-	mend(f, "# in " HOST_JAILS ", jail postfix: nat.source = %s; then: newgate up postfix",
+	mend(f, "# in " HOST_JAILS ", jail postfix: nat.source += %s; then: newgate up postfix",
 	     text);
 }
 

@@ -13,5 +13,8 @@ struct mail_host {
 };
 bool mail_host_read(const struct doctor *d, struct mail_host *m, struct ng_err *err);
 void mail_host_done(struct mail_host *m);
+/* The address with which the host itself reaches the internet, as the kernel chooses it; nothing is
+ * sent. False where it has no way there. */
+bool mail_source(int family, struct ip *out);
 
 #endif

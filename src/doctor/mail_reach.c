@@ -43,27 +43,55 @@ static int wait_for(int fd, short events, int64_t until)
 	}
 }
 
+union place {
+	struct sockaddr any;
+	struct sockaddr_in four;
+	struct sockaddr_in6 six;
+};
+
+static socklen_t place_of(const struct ip *ip, union place *out)
+{
+	*out = (union place){.any = {.sa_family = (sa_family_t)ip->family}};
+	if (ip->family == AF_INET) {
+		out->four.sin_port = htons(SMTP);
+		memcpy(&out->four.sin_addr, ip->bytes, 4);
+		return sizeof out->four;
+	}
+	out->six.sin6_port = htons(SMTP);
+	memcpy(&out->six.sin6_addr, ip->bytes, 16);
+	return sizeof out->six;
+}
+
+bool mail_source(int family, struct ip *out)
+{
+	/* A root server's addresses: of those everybody has a route to. */
+	const char *far = family == AF_INET ? "198.41.0.4" : "2001:503:ba3e::2:30";
+	autoclose int fd = socket(family, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+	union place p;
+	socklen_t size;
+
+	if (fd < 0 || ip_parse(far, out) < 0)
+		return false;
+	size = place_of(out, &p);
+	if (connect(fd, &p.any, size) < 0 || getsockname(fd, &p.any, &size) < 0)
+		return false;
+	*out = (struct ip){.family = family};
+	if (family == AF_INET)
+		memcpy(out->bytes, &p.four.sin_addr, 4);
+	else
+		memcpy(out->bytes, &p.six.sin6_addr, 16);
+	return true;
+}
+
 static int connect_to(const struct ip *ip)
 {
-	union {
-		struct sockaddr any;
-		struct sockaddr_in four;
-		struct sockaddr_in6 six;
-	} to = {0};
-	socklen_t size = ip->family == AF_INET ? sizeof to.four : sizeof to.six;
+	union place to;
+	socklen_t size = place_of(ip, &to);
 	autoclose int fd = socket(ip->family, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0);
 	int failed = 0;
 
 	if (fd < 0)
 		return -errno;
-	to.any.sa_family = (sa_family_t)ip->family;
-	if (ip->family == AF_INET) {
-		to.four.sin_port = htons(SMTP);
-		memcpy(&to.four.sin_addr, ip->bytes, 4);
-	} else {
-		to.six.sin6_port = htons(SMTP);
-		memcpy(&to.six.sin6_addr, ip->bytes, 16);
-	}
 	if (connect(fd, &to.any, size) < 0 && errno != EINPROGRESS)
 		return -errno;
 	int rc = wait_for(fd, POLLOUT, now() + PATIENCE);

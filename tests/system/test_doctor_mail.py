@@ -130,12 +130,12 @@ def test_another_address(good):
     good.write("/etc/newgate/host.conf", CONF.replace("203.0.113.10", "203.0.113.77"))
     finding = only(good, "mail-address")
     assert finding["what"] == "letters leave with 203.0.113.10, but the DNS names 203.0.113.77"
-    assert "nat.source = 203.0.113.77" in finding["fix"][0]
+    assert "nat.source += 203.0.113.77" in finding["fix"][0]
     # As it says.
     good.write("/etc/rc.conf", RC)
     good.busybox("/var/jails/postfix")
     good.write("/etc/jail.conf.d/host.conf", """
-postfix { path = "/var/jails/postfix"; interface = lo1; ip4.addr = 10.100.0.2; nat.source = 203.0.113.77; }
+postfix { path = "/var/jails/postfix"; interface = lo1; ip4.addr = 10.100.0.2; nat.source += 203.0.113.77; }
 """)
     assert not doctor(good, "mail-address")
 
