@@ -6,6 +6,8 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdio.h>
+#include <sys/socket.h>
+#include <sys/un.h>
 #include "base/mem.h"
 #include "cmd/cmd.h"
 #include "cmd/hosting.h"
@@ -17,8 +19,27 @@
 
 /* ---- the verb ---- */
 
+/* As sd_notify(3): who started the unit has waited for this. */
+static void tell_systemd(void)
+{
+	static const char ready[] = "READY=1";
+	const char *path = getenv("NOTIFY_SOCKET");
+	struct sockaddr_un to = {.sun_family = AF_UNIX};
+	size_t len = path ? strlen(path) : 0;
+	autoclose int fd = socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0);
+
+	if (!len || len >= sizeof(to.sun_path) || fd < 0)
+		return;
+	memcpy(to.sun_path, path, len);
+	if (*path == '@')
+		to.sun_path[0] = '\0';
+	(void)!sendto(fd, ready, sizeof(ready) - 1, MSG_NOSIGNAL, (const struct sockaddr *)&to,
+		      (socklen_t)(offsetof(struct sockaddr_un, sun_path) + len));
+}
+
 static void on_ready(void *arg UNUSED)
 {
+	tell_systemd();
 	puts("watching the logs of dovecot and postfix");
 	fflush(stdout);
 }

@@ -1,5 +1,4 @@
-/* Lines of logs that a jail's root can write: whatever is read, an address stands in the line, and what
- * stands before the last of it is not believed. */
+/* Lines of logs that a jail's root can write: what is read of them is whole. */
 #include <string.h>
 
 #include "fuzz.h"

@@ -172,6 +172,23 @@ def test_names_that_would_have_others_banned(mail, client):
     assert log.count(f",{client}") >= 2 * len(names) and "192.0.2.1" in log
 
 
+def test_recipients_that_would_have_others_banned(mail, client):
+    """Dovecot is asked for them, too, where a catch-all takes them: without an address behind the name."""
+    mail.run("newgate", "host", "alias", "add", "@example.org", "bob@example.org")
+    for name in ('"x,192.0.2.1"', '"x,192.0.2.1"@example.org', '"x,192.0.2.1,<abc>"', '"x,192.0.2.1"@[192.0.2.1]',
+                 "x@192.0.2.1", '"x): unknown user"@example.org'):
+        talk = Talk(mail, client, 25, [("", "220"), ("EHLO x", "250 "), ("MAIL FROM:<>", "250")])
+        for _ in range(FAILURES):
+            talk.say(f"RCPT TO:<{name}>", "[245]..")
+        talk.say("QUIT", "221")
+    mail.run("newgate", "host", "alias", "remove", "@example.org")
+    # What is told later is told behind it.
+    for _ in range(FAILURES):
+        port_25(mail, client)
+    wait_for_ban(mail, client)
+    assert list(bans(mail)) == [client]
+
+
 def test_right_passwords_never_ban(mail):
     for _ in range(2 * FAILURES):
         with smtp(mail, 587, "alice"):

@@ -154,3 +154,45 @@ def test_timers(host):
     assert host.ask("systemctl start newgate-host-renew").returncode == 1
     assert "nothing is set up yet: newgate host init DOMAIN" in host.sh("journalctl -b -u newgate-host-renew")
     host.sh(f"systemctl disable --now {' '.join(timers)}; systemctl reset-failed newgate-host-renew")
+
+
+MAIL = """
+exec.consolelog = "/var/log/jail_${name}_console.log";
+dovecot { ip4.addr = 10.100.0.26; rdr = "tcp 993 -> 80"; service = "httpd -f -h /srv"; }
+"""
+
+
+def test_who_fails_to_log_in_is_banned(host):
+    """The unit that watches comes with the jails, after a reboot too, comes back, and goes with them; bans
+    outlive the reboot."""
+    def state():
+        return host.ask("systemctl is-active newgate-host-watch").stdout.strip()
+
+    def fail(address):
+        line = f"Nov 23 12:02:43 auth: Info: passwd-file(alice,{address}): Password mismatch"
+        host.sh(f"for i in 1 2 3 4 5; do echo '{line}'; done >>/var/log/jail_dovecot_console.log;"
+                f" timeout 20 tail -n +1 -F /var/lib/newgate/bans 2>/dev/null | grep -q -m 1 '^{address} '")
+
+    def banned():
+        listed = json.loads(host.sh("newgate host ban list --json"))["bans"]
+        return [ban["address"] for ban in listed]
+
+    host.jails(MAIL)
+    host.web("dovecot")
+    host.sh("mkdir -p /etc/newgate && printf 'domain = a.org\nhostname = mail.a.org\n' >/etc/newgate/host.conf")
+    host.sh("newgate up")
+    assert state() == "active"
+    fail("198.51.100.7")
+    host.machine.reboot()
+    host.settle()
+    assert list(host.running()) == ["dovecot"] and state() == "active"
+    assert banned() == ["198.51.100.7"]
+    assert "198.51.100.7" in host.sh("nft list set inet newgate ban4")
+    fail("198.51.100.8")
+    # Its lock is free when it is gone.
+    host.sh("systemctl kill -s KILL newgate-host-watch && flock -w 20 /run/newgate/watch true && newgate up")
+    fail("198.51.100.9")
+    assert banned() == ["198.51.100.7", "198.51.100.8", "198.51.100.9"]
+    host.sh("jail -r dovecot")
+    assert state() == "inactive"
+    host.sh("rm -r /etc/newgate/host.conf /var/lib/newgate/bans")
