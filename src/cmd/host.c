@@ -245,6 +245,12 @@ static int host_run(int argc, char **argv)
 	    {"upgrade", host_upgrade},
 	};
 
+	/* Of each verb below it, too. */
+	for (int k = 1; k < argc; k++)
+		if (str_eq(argv[k], "--help")) {
+			help_page(&cmd_host);
+			return 0;
+		}
 	return host_dispatch(verbs, ARRAY_SIZE(verbs), "newgate host", argc, argv);
 }
 

@@ -213,18 +213,20 @@ static void look_certs(struct host_status *s, const struct host *h, const struct
 
 static void look_disk(struct host_status *s, const struct host *h)
 {
-	static const char *const folders[] = {"dovecot", "postfix", "web"};
-
-	for (size_t i = 0; i < ARRAY_SIZE(folders); i++) {
-		autofree char *path = host_path(h, HOST_DATA "/%s", folders[i]);
-		struct status_folder f = {.path = folders[i]};
+	for (const char *const *name = host_jails(h); *name; name++) {
+		autofree char *path = host_path(h, HOST_DATA "/%s", *name);
+		struct status_folder f = {.path = *name};
 		autoclose int dir = open(path, O_RDONLY | O_DIRECTORY | O_CLOEXEC);
 		struct statvfs fs;
 		struct stat st;
 
-		if (dir < 0 || fstatvfs(dir, &fs) < 0 || fstat(dir, &st) < 0 ||
-		    measure_tree(dir, &f.used, NULL) < 0) {
-			find(s, true, NULL, "%s: %s", path, strerror(errno));
+		if (dir < 0 && errno == ENOENT)
+			continue; /* it keeps nothing */
+		int rc = dir < 0 || fstatvfs(dir, &fs) < 0 || fstat(dir, &st) < 0
+			     ? -errno
+			     : measure_tree(dir, &f.used, NULL);
+		if (rc < 0) {
+			find(s, true, NULL, "%s: %s", path, strerror(-rc));
 			continue;
 		}
 		f.free = (uint64_t)fs.f_bavail * fs.f_frsize;
@@ -302,9 +304,8 @@ static void judge_certs(struct host_status *s, const struct host *h, time_t now)
 			find(s, true, renew, "the certificate of %s has expired", name);
 		else if (c->own)
 			find(s, false, renew,
-			     "nobody vouches for the certificate of %s: other people's programs "
-			     "warn "
-			     "of it",
+			     "nobody vouches for the certificate of %s: other people's "
+			     "programs warn of it",
 			     name);
 		/* The timer has tried for a while. */
 		else if (cert_due(c, now) && c->until - now < (c->until - c->since) / 6)

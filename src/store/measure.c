@@ -55,7 +55,7 @@ static int add(struct measure *m, int dir, const char *name)
 	    openat(dir, name[0] ? name : ".", O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
 	autodone(strv_done) struct strv names = {0};
 	if (sub < 0)
-		return -errno;
+		return errno == ENOENT ? 0 : -errno;
 	m->own += st.stx_blocks * 512;
 	rc = copy_names(sub, &names);
 	for (size_t i = 0; rc == 0 && i < names.n; i++)

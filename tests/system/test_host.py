@@ -302,6 +302,8 @@ def test_init_says_what_is_wrong(vps, argv, text):
 def test_before_init(vps):
     for argv in (["diff"], ["apply"], ["domain", "list"], ["user", "add", "a@example.org"], ["site", "list"]):
         assert "nothing is set up yet: newgate host init DOMAIN" in refused(vps, *argv)
+    page = host(vps, "user", "add", "--help").stdout
+    assert page.startswith("usage: newgate host init") and page == host(vps, "--help").stdout
     assert 'there is no "usr" (did you mean "user"?)' in refused(vps, "usr")
     assert 'newgate host user: there is no "ad" (did you mean "add"?)' in refused(vps, "user", "ad")
 
