@@ -11,6 +11,7 @@
 #include "base/mem.h"
 #include "base/num.h"
 #include "conf/value.h"
+#include "host/watch.h"
 #include "net/ban.h"
 #include "store/measure.h"
 
@@ -169,6 +170,9 @@ static void look_bans(struct host_status *s, struct state *state)
 	if (bans_open(&b, state, &err) < 0)
 		find(s, true, NULL, "%s", err.text);
 	s->bans = bans_count(&b, time(NULL));
+	if (watch_wanted(state) && !watch_runs(state))
+		find(s, true, "newgate up",
+		     "nobody watches for failed logins, so that nobody is banned");
 }
 
 static void look_cert(struct host_status *s, const struct host *h, const char *folder)

@@ -75,6 +75,17 @@ def test_what_is_wrong_is_a_status_of_1(full):
     assert [f["command"] for f in got["findings"] if f["level"] == "fault"] == ["newgate up dovecot"]
 
 
+def test_nobody_watches(full):
+    (pid,) = [pid for pid, command in full.processes().items() if command.endswith("host watch")]
+    full.run("kill", "-KILL", pid)
+    assert full.ends(pid)
+    got = status(full, 1)
+    assert got["findings"][0] == {"level": "fault", "command": "newgate up",
+                                  "text": "nobody watches for failed logins, so that nobody is banned"}
+    full.run("newgate", "up")
+    assert not [f for f in status(full)["findings"] if f["level"] == "fault"]
+
+
 def test_a_full_disk(full):
     """A small one of its own for the mail."""
     mail = full.path(f"{DATA}/dovecot")
