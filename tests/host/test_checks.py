@@ -12,7 +12,7 @@
     10  kill -9                                         test_faults.py
     11  nobody sends as another; bans                   test_mail.py; test_bans.py
     12  who may connect to what                         here
-    13  spam, smuggling                                 test_spam.py
+    13  spam, smuggling                                 test_spam.py; test_mail.py
     14  Roundcube in a browser; renewal                 test_webmail.py; test_acme.py
     15  backup, restore, upgrade                        test_backup.py"""
 

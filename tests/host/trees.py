@@ -12,6 +12,7 @@ import re
 import shutil
 import subprocess
 import sys
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 SOURCE = Path(__file__).resolve().parent.parent.parent
@@ -62,8 +63,10 @@ def packages_tar(name):
 
 def main():
     try:
-        for name in sys.argv[1:]:
-            print(name, packages_tar(name), flush=True)
+        # Two at a time: one unpacks while the other fetches.
+        with ThreadPoolExecutor(2) as pool:
+            for name, tar in zip(sys.argv[1:], pool.map(packages_tar, sys.argv[1:])):
+                print(name, tar, flush=True)
     except (Unavailable, subprocess.SubprocessError) as e:
         sys.exit(f"trees.py: {e}")
 
