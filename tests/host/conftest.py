@@ -4,6 +4,7 @@
 import contextlib
 import os
 import sys
+import threading
 from pathlib import Path
 
 import pytest
@@ -13,6 +14,8 @@ sys.path.insert(0, str(Path(__file__).resolve().parent.parent / "system"))
 import trees  # noqa: E402
 from vps import Vps  # noqa: E402
 from world import World  # noqa: E402
+
+NAMES = "203.0.113.53"
 
 
 def packages_tar(name):
@@ -40,6 +43,23 @@ def mail_host(*options, jails=trees.JAILS):
         vps.remove_jails()
     finally:
         vps.close()
+
+
+def no_names(vps):
+    """A name server where the host looks for one, which knows of no name: without it, each connection to
+    the host waits for a while."""
+    vps.run("ip", "address", "add", NAMES, "dev", "lo", where="internet")
+    server = vps.listen("internet", "udp", NAMES, 53)
+    server.settimeout(None)
+
+    def answer():
+        with contextlib.suppress(OSError):
+            while True:
+                q, peer = server.recvfrom(4096)
+                question = q[12:q.index(b"\0", 12) + 5]
+                server.sendto(q[:2] + b"\x81\x83\0\1" + b"\0" * 6 + question, peer)
+
+    threading.Thread(target=answer, daemon=True).start()
 
 
 @contextlib.contextmanager

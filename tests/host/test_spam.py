@@ -1,36 +1,21 @@
 """newgate host init --spam rspamd, with Debian's rspamd and redis."""
 
-import contextlib
 import email
 import smtplib
-import threading
 
 import pytest
 
-from conftest import mail_host
+from conftest import NAMES, mail_host, no_names
 from test_mail import fetch, letter, smtp, verified
 
-NAMES = "203.0.113.53"
 # Which it takes for spam whatever else it finds.
 GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\n"
-
-
-def answer(server):
-    """A name server that knows of no name."""
-    with contextlib.suppress(OSError):
-        while True:
-            q, peer = server.recvfrom(4096)
-            question = q[12:q.index(b"\0", 12) + 5]
-            server.sendto(q[:2] + b"\x81\x83\0\1" + b"\0" * 6 + question, peer)
 
 
 @pytest.fixture(scope="module")
 def filtering():
     with mail_host("--spam", "rspamd", jails=("rspamd", "dovecot", "postfix", "web")) as vps:
-        vps.run("ip", "address", "add", NAMES, "dev", "lo", where="internet")
-        server = vps.listen("internet", "udp", NAMES, 53)
-        server.settimeout(None)
-        threading.Thread(target=answer, args=(server,), daemon=True).start()
+        no_names(vps)
         # It reads its rules for some seconds; then it forks those who answer.
         with vps.popen("timeout", "60", "newgate", "logs", "-f", "-n", "all", "rspamd") as log:
             assert any("(controller)" in line for line in log.stdout)

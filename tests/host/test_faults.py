@@ -1,0 +1,327 @@
+"""What becomes of letters when jails are killed, and when the disk is full."""
+
+import base64
+import collections
+import contextlib
+import imaplib
+import itertools
+import json
+import os
+import re
+import smtplib
+import ssl
+import subprocess
+import threading
+from pathlib import Path
+
+import pytest
+
+from conftest import mail_host, no_names
+from test_mail import HOST, OUTSIDE, smtp
+
+SENDERS = 4
+LETTERS = 1200
+# How many letters Postfix hands over to Dovecot at the same time: its default_destination_concurrency_limit.
+AT_A_TIME = 20
+
+
+# What a service says when it is there; web and OpenDKIM say nothing.
+READY = {"dovecot": "starting up", "postfix": "daemon started"}
+
+
+@pytest.fixture(scope="module")
+def host():
+    with mail_host() as vps:
+        no_names(vps)
+        yield vps
+        vps.remove_jails()
+        # A connection that a kill cut keeps the network of its jail until the kernel gives it up.
+        for _ in range(6):
+            with contextlib.suppress(TimeoutError):
+                vps.wait_links_gone()
+                break
+
+
+class Flow:
+    """Letters from outside, one after the other from each of some senders. Each try to send one has a
+    number of its own, by which it is found again:
+
+    taken    got a 250: is there in the end, once
+    refused  got a 4xx, or the connection broke before the letter was whole: is never there
+    unsure   the connection broke after the letter was whole and before its answer: there or not
+
+    What was not taken is tried again as soon as all jails are there again, as mail servers do."""
+
+    numbers = itertools.count()  # of tries, in all flows
+
+    def __init__(self, vps, total, body="hello\r\n"):
+        self.vps, self.left, self.body = vps, iter(range(total)), body
+        self.taken, self.refused, self.unsure = set(), collections.Counter(), set()
+        self.first = next(self.numbers)
+        self.change = threading.Condition()
+        self.healthy, self.faults = True, []
+        self.threads = [threading.Thread(target=self._send_all, daemon=True) for _ in range(SENDERS)]
+        for t in self.threads:
+            t.start()
+
+    def _outcome(self, what, number, code=None):
+        with self.change:
+            if what == "taken":
+                self.taken.add(number)
+            elif what == "unsure":
+                self.unsure.add(number)
+            else:
+                self.refused[code] += 1
+            self.change.notify_all()
+            if what != "taken":
+                assert self.change.wait_for(lambda: self.healthy, 60), "the jails did not come back"
+
+    def _send_all(self):
+        try:
+            connection = None
+            for _ in self.left:
+                sent = False
+                while not sent:
+                    connection, sent = self._send(connection, next(self.numbers))
+            connection.quit()
+        except BaseException as e:
+            with self.change:
+                self.faults.append(e)
+                self.change.notify_all()
+
+    def _send(self, s, number):
+        """The connection, if it is still good, and whether the letter was taken."""
+        whole = False
+        try:
+            if s is None:
+                with self.vps.within("internet"):
+                    s = smtplib.SMTP(HOST, 25, "remote.example", timeout=30, source_address=(OUTSIDE, 0))
+                s.ehlo()
+            for command in ("MAIL FROM:<x@remote.example>", "RCPT TO:<alice@example.org>", "DATA"):
+                code, said = s.docmd(command)
+                if code not in (250, 354):
+                    raise smtplib.SMTPResponseException(code, said)
+            s.send(f"From: x@remote.example\r\nTo: alice@example.org\r\nSubject: flow\r\nX-Try: {number}\r\n"
+                   f"Message-ID: <{number}@remote.example>\r\n\r\n{self.body}".encode())
+            whole = True
+            s.send(b".\r\n")
+            code, said = s.getreply()
+            if code != 250:
+                whole = False
+                raise smtplib.SMTPResponseException(code, said)
+            self._outcome("taken", number)
+            return s, True
+        except smtplib.SMTPResponseException as e:
+            assert 400 <= e.smtp_code < 500, e
+            self._outcome("refused", number, e.smtp_code)
+        except (OSError, smtplib.SMTPServerDisconnected) as e:
+            self._outcome("unsure" if whole else "refused", number, type(e).__name__)
+        if s:
+            s.close()
+        return None, False
+
+    def reached(self, count):
+        """Waits until so many were taken."""
+        with self.change:
+            assert self.change.wait_for(lambda: self.faults or len(self.taken) >= count, 60)
+            if self.faults:
+                raise self.faults[0]
+
+    @contextlib.contextmanager
+    def broken(self):
+        with self.change:
+            self.healthy = False
+        yield
+        with self.change:
+            self.healthy = True
+            self.change.notify_all()
+
+    def put_off(self, count):
+        """Waits until so many were refused."""
+        with self.change:
+            assert self.change.wait_for(lambda: self.faults or self.refused.total() >= count, 60)
+
+    def finish(self):
+        for t in self.threads:
+            t.join(90)
+            assert not t.is_alive()
+        if self.faults:
+            raise self.faults[0]
+
+
+def mailbox(vps):
+    with vps.within("internet"):
+        m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=180)
+    m.login("alice@example.org", "secret of alice")
+    m.select("INBOX")
+    return m
+
+
+def tries_in(m):
+    """How often each try is in the mailbox."""
+    _, parts = m.fetch("1:*", "(BODY.PEEK[HEADER.FIELDS (X-TRY)])")
+    return collections.Counter(int(re.search(rb"X-Try: (\d+)", p[1])[1]) for p in parts
+                               if isinstance(p, tuple) and b"X-Try" in p[1])
+
+
+def queue(vps):
+    got = vps.jail("postfix").run("postqueue", "-j").stdout
+    return [json.loads(line) for line in got.splitlines()]
+
+
+def delivered(vps, flow):
+    """Waits until all that were taken are in the mailbox and nothing waits; how often each try of the
+    flow is there."""
+    vps.jail("postfix").run("postqueue", "-f")
+    m = mailbox(vps)
+    while not flow.taken <= set(found := tries_in(m)) or queue(vps):
+        m.send(b"x IDLE\r\n")
+        while b"EXISTS" not in (line := m.readline()):
+            assert line, "the connection ended"
+        m.send(b"DONE\r\n")
+        while not m.readline().startswith(b"x "):
+            pass
+    m.logout()
+    return collections.Counter({n: times for n, times in found.items() if n > flow.first})
+
+
+def judge(flow, found, cuts=0):
+    """A kill of Dovecot or Postfix (of which there were `cuts`) can fall between the one's storing of a
+    letter and the other's note of that, so that it is delivered once more: what was under way from one to
+    the other then, no more. Nothing else is there twice, and nothing is missing."""
+    twice = [n for n in flow.taken | flow.unsure if found[n] > 1]
+    print(f"{len(flow.taken)} taken, refused {dict(flow.refused)}, unsure {len(flow.unsure)}, twice {len(twice)}")
+    assert flow.taken <= set(found) <= flow.taken | flow.unsure
+    assert len(twice) <= cuts * AT_A_TIME and max(found.values()) <= 1 + cuts
+
+
+@contextlib.contextmanager
+def back(vps, jail):
+    """At its end, waits until the jail's service started anew."""
+    if jail not in READY:
+        yield
+        # Which waits for those that are only starting.
+        vps.run("newgate", "host", "apply", timeout=60)
+        return
+    before = vps.run("newgate", "logs", "-n", "all", jail).stdout.count(READY[jail])
+    yield
+    with vps.popen("timeout", "60", "newgate", "logs", "-f", "-n", "all", jail) as log:
+        assert any((before := before - (READY[jail] in line)) < 0 for line in log.stdout), f"{jail} did not come back"
+        log.terminate()
+
+
+def kill(vps, pid):
+    vps.run("kill", "-9", pid)
+    assert vps.ends(pid)
+
+
+def service(vps, command):
+    (pid,) = [pid for pid, line in vps.processes().items() if line.startswith(command)]
+    return pid
+
+
+def test_killed(host):
+    """Jails, which newgate up brings back, and services, which their jails start again."""
+    flow = Flow(host, LETTERS)
+    jails = ("web", "dkim", "dovecot", "postfix")
+    services = {"dovecot": "/usr/sbin/dovecot -F", "postfix": "/usr/lib/postfix/sbin/master"}
+    parts = len(jails) + len(services) + 1
+    for i, jail in enumerate(jails):
+        flow.reached((i + 1) * LETTERS // parts)
+        with flow.broken(), back(host, jail):
+            kill(host, host.jail(jail).pid)
+            host.run("newgate", "up", timeout=60)
+    for i, (jail, command) in enumerate(services.items(), len(jails)):
+        flow.reached((i + 1) * LETTERS // parts)
+        with flow.broken(), back(host, jail):
+            kill(host, service(host, command))
+    flow.finish()
+    judge(flow, delivered(host, flow), cuts=4)
+
+
+def login(s):
+    return s.docmd("AUTH", "PLAIN " + base64.b64encode(b"\0alice@example.org\0secret of alice").decode())[0]
+
+
+def test_logins_while_dovecot_is_away(host):
+    """Who is connected is told to come again, who connects is not let in: nobody hears that the password
+    is wrong."""
+    with smtp(host, 587) as s:
+        s.starttls(context=ssl._create_unverified_context())
+        s.ehlo()
+        with back(host, "dovecot"):
+            kill(host, host.jail("dovecot").pid)
+            assert login(s) == 454
+            with pytest.raises(smtplib.SMTPException) as e, smtp(host, 587, "alice"):
+                pass
+            assert isinstance(e.value, smtplib.SMTPServerDisconnected) or e.value.smtp_code == 454
+            host.run("newgate", "up", timeout=60)
+    with smtp(host, 587, "alice"):
+        pass
+
+
+@contextlib.contextmanager
+def small_disk(vps, folder, size):
+    """What the jail postfix or dovecot writes to, on a file system of its own."""
+    image, data = vps.folder / "disk", vps.path(f"/var/lib/newgate/host/{folder}")
+    with open(image, "wb") as f:
+        f.truncate(size)
+    subprocess.run(["mkfs.ext4", "-q", image], check=True)
+    vps.run("newgate", "down", timeout=60)
+    vps.run("sh", "-ec", f"mount -o loop {image} /mnt; cp -a {data}/. /mnt; umount /mnt; mount -o loop {image} {data}")
+    try:
+        with back(vps, "postfix"):
+            vps.run("newgate", "up", timeout=60)
+        yield Path(f"/proc/{vps.pid}/root{data}")
+    finally:
+        vps.run("newgate", "down", timeout=60)
+        vps.run("sh", "-ec", f"mount -o loop {image} /mnt; umount {data}; rm -rf {data}/* {data}/.[!.]*;"
+                             f" cp -a /mnt/. {data}; umount /mnt")
+        image.unlink()
+        with back(vps, "postfix"):
+            vps.run("newgate", "up", timeout=60)
+
+
+def fill(folder):
+    """Leaves nothing."""
+    with open(folder / "filler", "wb") as f, contextlib.suppress(OSError):
+        disk = os.statvfs(folder)
+        os.posix_fallocate(f.fileno(), 0, disk.f_bfree * disk.f_bsize * 9 // 10)
+        f.seek(0, os.SEEK_END)
+        while True:
+            f.write(b"x" * 65536)
+            f.flush()
+
+
+def test_full_queue(host):
+    with small_disk(host, "postfix/spool", 256 << 20) as disk:
+        flow = Flow(host, 400)
+        flow.reached(20)
+        with flow.broken():
+            fill(disk)
+            flow.put_off(SENDERS)
+            (disk / "filler").unlink()
+        flow.finish()
+        assert flow.refused.total() == SENDERS and set(flow.refused) <= {451, 452}
+        judge(flow, delivered(host, flow))
+
+
+def test_full_mailboxes(host):
+    """What was taken waits in the queue."""
+    with small_disk(host, "dovecot/vmail", 64 << 20) as disk:
+        before = Flow(host, 20)
+        before.finish()
+        judge(before, delivered(host, before))
+        fill(disk)
+        old = host.run("newgate", "logs", "-n", "all", "postfix").stdout.count("\n")
+        flow = Flow(host, 40, ("x" * 70 + "\r\n") * 50)
+        flow.finish()
+        with host.popen("timeout", "60", "newgate", "logs", "-f", "-n", "all", "postfix") as log:
+            new, put_off = itertools.islice(log.stdout, old, None), 0
+            while put_off < 40:
+                line = next(new)
+                assert "status=bounced" not in line, line
+                put_off += "status=deferred" in line
+            log.terminate()
+        (disk / "filler").unlink()
+        judge(flow, delivered(host, flow))
