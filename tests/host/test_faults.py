@@ -243,6 +243,18 @@ def login(s):
     return s.docmd("AUTH", "PLAIN " + base64.b64encode(b"\0alice@example.org\0secret of alice").decode())[0]
 
 
+def let_in(vps):
+    """Whether one who connects can log in; if not, for no other reason than that it is to come again."""
+    try:
+        with smtp(vps, 587, "alice"):
+            return True
+    except smtplib.SMTPServerDisconnected:
+        return False
+    except smtplib.SMTPResponseException as e:
+        assert e.smtp_code == 454, e
+        return False
+
+
 def test_logins_while_dovecot_is_away(host):
     """Who is connected is told to come again, who connects is not let in: nobody hears that the password
     is wrong."""
@@ -252,12 +264,10 @@ def test_logins_while_dovecot_is_away(host):
         with back(host, "dovecot"):
             kill(host, host.jail("dovecot").pid)
             assert login(s) == 454
-            with pytest.raises(smtplib.SMTPException) as e, smtp(host, 587, "alice"):
-                pass
-            assert isinstance(e.value, smtplib.SMTPServerDisconnected) or e.value.smtp_code == 454
+            assert not let_in(host)
             host.run("newgate", "up", timeout=60)
-    with smtp(host, 587, "alice"):
-        pass
+    # A process of Postfix that lost Dovecot says so once before it looks for it again.
+    assert let_in(host) or let_in(host)
 
 
 @contextlib.contextmanager
