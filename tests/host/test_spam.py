@@ -14,7 +14,7 @@ GTUBE = "XJS*C4JDBQADN1.NSBN3*2IDNEN*GTUBE-STANDARD-ANTI-UBE-TEST-EMAIL*C.34X\r\
 
 @pytest.fixture(scope="module")
 def filtering():
-    with mail_host("--spam", "rspamd", jails=("rspamd", "dovecot", "postfix", "web")) as vps:
+    with mail_host("--spam", "rspamd", "--acme", "none", jails=("rspamd", "dovecot", "postfix", "web")) as vps:
         no_names(vps)
         # It reads its rules for some seconds; then it forks those who answer.
         with vps.popen("timeout", "60", "newgate", "logs", "-f", "-n", "all", "rspamd") as log:
