@@ -12,7 +12,7 @@ if header :index 2 :matches "Received" "*" {
 	}
 	if anyof (duplicate :handle "stored" :uniqueid "${received}" :seconds 86400,
 		allof (not allof (string :matches "${received}" "${minute}",
-				not string :matches "${received}" "*; @STARTED@:*"),
+				not string :matches "${received}" "*; STARTED:*"),
 			execute :input "${received}" "stored")) {
 		discard;
 		stop;
