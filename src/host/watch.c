@@ -356,10 +356,12 @@ static int follow(struct watch *w, struct ng_err *err)
 		int rc = wait_for_events(w, &seen, err);
 		if (rc < 0)
 			return rc;
+		/* What is in the logs by now is judged as it was when it came. */
+		for (size_t i = 0; i < ARRAY_SIZE(watched); i++)
+			read_on(w, i);
 		if (seen.settings)
 			read_settings(w);
 		for (size_t i = 0; i < ARRAY_SIZE(watched); i++) {
-			read_on(w, i);
 			if (seen.jails)
 				look_at_jail(w, i);
 			if (seen.names && w->tail[i].folder >= 0)
