@@ -117,23 +117,27 @@ int host_dispatch(const struct host_verb *v, size_t n, const char *what, int arg
 	return host_usage();
 }
 
+int host_flag(int argc, char **argv, const char *name, bool *given)
+{
+	const struct option longs[] = {{name, no_argument, NULL, 1}, {0}};
+
+	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1; *given = true)
+		if (opt != 1)
+			return host_usage();
+	return optind == argc ? 0 : host_usage();
+}
+
 int host_list(int argc, char **argv, enum host_list which, const char *rows, const char *field,
 	      const char *header,
 	      void (*more)(const struct hosting *g, struct output *o, const char *rest))
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 	autofree char *key = NULL;
 	const char *rest;
 	bool json = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j')
-			return host_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return host_usage();
+	if (host_flag(argc, argv, "json", &json))
+		return 1;
 	if (hosting_open(&g, false))
 		return 1;
 	struct output *o = output_open(stdout, json, rows);

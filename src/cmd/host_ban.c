@@ -144,20 +144,14 @@ static const char *date(int64_t at, char buf[static 32])
 
 static int ban_list(int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct state s autodone(state_done) = {.dir = -1};
 	struct banning g autodone(banning_done) = BANNING_NONE;
 	int64_t now = time(NULL);
 	char text[IPNET_TEXT], when[32];
 	bool json = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j')
-			return host_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return host_usage();
+	if (host_flag(argc, argv, "json", &json))
+		return 1;
 	if (open_bans(&g, &s, false))
 		return 1;
 	struct output *o = output_open(stdout, json, "bans");

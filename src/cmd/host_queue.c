@@ -1,5 +1,4 @@
 /* newgate host queue: the letters that wait, and what can be done about them. */
-#include <getopt.h>
 #include <stdio.h>
 #include <time.h>
 
@@ -9,19 +8,13 @@
 
 static int list(int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 	struct queue q autodone(queue_done) = {0};
 	struct ng_err err = {0};
 	bool json = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j')
-			return host_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return host_usage();
+	if (host_flag(argc, argv, "json", &json))
+		return 1;
 	if (hosting_open(&g, false))
 		return 1;
 	if (queue_read(&g.state, &q, &err) < 0) {

@@ -1,7 +1,6 @@
 /* newgate host renew: the certificate, from the authority to the services. It is asked for in a jail
  * of its own, which runs for the length of that alone. */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -285,16 +284,9 @@ void renew_timer(void)
 
 int host_renew(int argc, char **argv)
 {
-	static const struct option longs[] = {{"force", no_argument, NULL, 'f'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 	bool force = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'f')
-			return host_usage();
-		force = true;
-	}
-	if (optind != argc)
-		return host_usage();
-	return hosting_open(&g, false) || hosting_renew(&g, force);
+	return host_flag(argc, argv, "force", &force) || hosting_open(&g, false) ||
+	       hosting_renew(&g, force);
 }

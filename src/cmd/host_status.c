@@ -1,5 +1,4 @@
 /* newgate host status: the mail host on one screen, what needs doing last. */
-#include <getopt.h>
 #include <inttypes.h>
 #include <stdio.h>
 #include <stdlib.h>
@@ -251,16 +250,8 @@ static int show(struct hosting *g, bool json)
 
 int host_status(int argc, char **argv)
 {
-	static const struct option longs[] = {{"json", no_argument, NULL, 'j'}, {0}};
 	struct hosting g autodone(hosting_done) = HOSTING_NONE;
 	bool json = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'j')
-			return host_usage();
-		json = true;
-	}
-	if (optind != argc)
-		return host_usage();
-	return hosting_open(&g, false) ? 1 : show(&g, json);
+	return host_flag(argc, argv, "json", &json) || hosting_open(&g, false) || show(&g, json);
 }

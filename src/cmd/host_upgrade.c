@@ -1,7 +1,6 @@
 /* newgate host upgrade: the jails onto new versions of their templates, each tried beside the one that
  * runs, then put in its place, and taken back where it does not do there what it should. */
 #include <fcntl.h>
-#include <getopt.h>
 #include <stdio.h>
 #include <string.h>
 #include <sys/file.h>
@@ -206,18 +205,10 @@ static bool hold(struct hosting *g)
 
 int host_upgrade(int argc, char **argv)
 {
-	static const struct option longs[] = {{"check", no_argument, NULL, 'c'}, {0}};
 	autodone(upgrading_done) struct upgrading u = {.g = HOSTING_NONE};
 	bool check = false;
 
-	for (int opt; (opt = getopt_long(argc, argv, "", longs, NULL)) != -1;) {
-		if (opt != 'c')
-			return host_usage();
-		check = true;
-	}
-	if (optind != argc)
-		return host_usage();
-	if (hosting_open(&u.g, false) || !hold(&u.g))
+	if (host_flag(argc, argv, "check", &check) || hosting_open(&u.g, false) || !hold(&u.g))
 		return 1;
 	if (storage_open(&u.s))
 		return 1;

@@ -55,6 +55,8 @@ struct host_verb {
 /* Finds argv[1] among them and runs it; told with the nearest where there is none such. */
 int host_dispatch(const struct host_verb *v, size_t n, const char *what, int argc, char **argv);
 int host_usage(void); /* of `newgate host`; 1 */
+/* A verb's arguments, which are "[--NAME]" and nothing else: 0, or what host_usage() gives. */
+int host_flag(int argc, char **argv, const char *name, bool *given);
 /* "list [--json]": a row of `rows` for each entry of the list, its key the column `field`; `more`
  * (or NULL) adds what else there is to it. */
 int host_list(int argc, char **argv, enum host_list which, const char *rows, const char *field,

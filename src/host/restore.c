@@ -2,19 +2,18 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <time.h>
 #include <unistd.h>
 #include "base/file.h"
 #include "base/mem.h"
 #include "conf/files.h"
+#include "host/beside.h"
 #include "host/snapshot.h"
 #include "host/trees.h"
 #include "store/copy.h"
 #include "sys/path.h"
 
-#define TREE "tree"
 /* Of what is not data: where it is laid out, and where it goes when it moves aside. */
 #define ETC_ABOVE "/etc/newgate"
 #define ETC_NEW ETC_ABOVE "/.restore"
@@ -29,45 +28,25 @@ static char *at(const struct host_restore *r, const char *path)
 
 /* ---- begin, end ---- */
 
-static int remove_below(int dir, const char *name, struct ng_err *err)
-{
-	int rc = path_remove_tree(dir, name);
-
-	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing " HOST_RESTORE "/%s", name) : 0;
-}
-
 int host_restore_begin(const char *root, struct host_restore *r, struct ng_err *err)
 {
 	autofree char *path = files_path(root, HOST_RESTORE), *data = files_path(root, HOST_DATA);
 	int rc = file_mkdirs(data, 0755);
 
-	if (rc == 0)
-		rc = file_mkdirs(path, 0700);
 	*r = HOST_RESTORE_NONE;
 	r->root = mem_strdup(root);
-	if (rc == 0)
-		r->lock = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (r->lock < 0)
-		return err_sys(err, rc < 0 ? rc : errno, "%s", path);
-	if (flock(r->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			   ? err_set(err, EBUSY, "another newgate host restore runs: wait for it")
-			   : err_sys(err, errno, "%s", path);
-	r->interrupted = faccessat(r->lock, HOST_PLACING, F_OK, 0) == 0;
-	rc = remove_below(r->lock, TREE, err);
+	r->path = files_path(root, HOST_RESTORE "/" BESIDE_TREE);
 	if (rc < 0)
-		return rc;
-	if (mkdirat(r->lock, TREE, 0700) < 0)
-		return err_sys(err, errno, "%s/" TREE, path);
-	r->path = files_path(root, HOST_RESTORE "/" TREE);
-	r->tree = openat(r->lock, TREE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return r->tree < 0 ? err_sys(err, errno, "%s/" TREE, path) : 0;
+		return err_sys(err, rc, "%s", data);
+	rc = beside_open(path, "newgate host restore", &r->lock, &r->tree, err);
+	r->interrupted = rc == 0 && faccessat(r->lock, HOST_PLACING, F_OK, 0) == 0;
+	return rc;
 }
 
 void host_restore_done(struct host_restore *r)
 {
 	struct ng_err ignored = {0};
-	int rc = r->tree < 0 ? 0 : remove_below(r->lock, TREE, &ignored);
+	int rc = r->tree < 0 ? 0 : beside_remove(r->lock, &ignored);
 
 	/* What could not be removed, the next one removes. */
 	if (rc == 0 && r->lock >= 0 && faccessat(r->lock, HOST_PLACING, F_OK, 0) < 0) {

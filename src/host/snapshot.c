@@ -2,16 +2,14 @@
 
 #include <fcntl.h>
 #include <stdio.h>
-#include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
 #include "base/file.h"
+#include "host/beside.h"
 #include "host/still.h"
 #include "store/copy.h"
 #include "sys/fd.h"
 #include "sys/path.h"
-
-#define TREE "tree"
 
 /* ---- the copy ---- */
 
@@ -143,42 +141,14 @@ static int copy_all(const struct host *h, int tree, const char *owners, struct n
 
 /* ---- */
 
-static int remove_tree(const struct host_snapshot *s, struct ng_err *err)
-{
-	int rc = path_remove_tree(s->lock, TREE);
-
-	return rc < 0 && rc != -ENOENT ? err_sys(err, rc, "removing " HOST_SNAPSHOT "/" TREE) : 0;
-}
-
-static int begin(const struct host *h, struct host_snapshot *s, struct ng_err *err)
-{
-	autofree char *path = host_path(h, HOST_SNAPSHOT);
-	int rc = file_mkdirs(path, 0700);
-
-	if (rc == 0)
-		s->lock = open(path, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	if (s->lock < 0)
-		return err_sys(err, rc < 0 ? rc : errno, "%s", path);
-	if (flock(s->lock, LOCK_EX | LOCK_NB) < 0)
-		return errno == EWOULDBLOCK
-			   ? err_set(err, EBUSY, "another newgate host backup runs: wait for it")
-			   : err_sys(err, errno, "%s", path);
-	rc = remove_tree(s, err);
-	if (rc < 0)
-		return rc;
-	if (mkdirat(s->lock, TREE, 0700) < 0)
-		return err_sys(err, errno, "%s/" TREE, path);
-	s->tree = openat(s->lock, TREE, O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-	return s->tree < 0 ? err_sys(err, errno, "%s/" TREE, path) : 0;
-}
-
 int host_snapshot_take(const struct host *h, struct state *st, const char *owners,
 		       struct host_snapshot *out, struct ng_err *err)
 {
 	autodone(still_end) struct still still = {0};
+	autofree char *path = host_path(h, HOST_SNAPSHOT);
 
 	*out = HOST_SNAPSHOT_NONE;
-	int rc = begin(h, out, err);
+	int rc = beside_open(path, "newgate host backup", &out->lock, &out->tree, err);
 	if (rc == 0)
 		rc = still_begin(h, st, &still, err);
 	out->between = still.between;
@@ -187,7 +157,7 @@ int host_snapshot_take(const struct host *h, struct state *st, const char *owner
 
 int host_snapshot_drop(struct host_snapshot *s, struct ng_err *err)
 {
-	int rc = s->tree < 0 ? 0 : remove_tree(s, err);
+	int rc = s->tree < 0 ? 0 : beside_remove(s->lock, err);
 
 	macro_close(&s->tree);
 	macro_close(&s->lock);

@@ -11,7 +11,7 @@ import threading
 import pytest
 
 from conftest import mail_host
-from test_mail import HOST, letter, smtp
+from test_mail import HOST, letter, smtp, wait_until
 
 # acme only runs when it is needed.
 JAILS = ("dkim", "dovecot", "postfix", "web")
@@ -43,15 +43,9 @@ def send(vps, *subjects, to="alice@example.org", user=None):
 
 
 def wait_for(m, count):
-    """Until the folder has so many letters, told by IDLE."""
+    """Until the folder has so many letters."""
     m.select("INBOX")
-    while len(m.search(None, "ALL")[1][0].split()) < count:
-        m.send(b"x IDLE\r\n")
-        while b"EXISTS" not in (line := m.readline()):
-            assert line, "the connection ended"
-        m.send(b"DONE\r\n")
-        while not m.readline().startswith(b"x "):
-            pass
+    wait_until(m, lambda: len(m.search(None, "ALL")[1][0].split()) >= count)
 
 
 def mailboxes(m):

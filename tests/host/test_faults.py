@@ -168,17 +168,17 @@ def queue(vps):
 
 
 def delivered(vps, flow):
-    """Waits until all that were taken are in the mailbox and nothing waits; how often each try of the
-    flow is there."""
+    """Waits until Postfix has handed over all that waits; how often each try of the flow is there."""
     vps.jail("postfix").run("postqueue", "-f")
+    left = {entry["queue_id"] for entry in queue(vps)}
+    with vps.popen("timeout", "150", "newgate", "logs", "-f", "-n", "all", "postfix") as log:
+        while left:
+            line = log.stdout.readline()
+            assert line, f"{left} still wait"
+            left -= set(re.findall(r" (\w+): removed$", line))
+        log.terminate()
     m = mailbox(vps)
-    while not flow.taken <= set(found := tries_in(m)) or queue(vps):
-        m.send(b"x IDLE\r\n")
-        while b"EXISTS" not in (line := m.readline()):
-            assert line, "the connection ended"
-        m.send(b"DONE\r\n")
-        while not m.readline().startswith(b"x "):
-            pass
+    found = tries_in(m)
     m.logout()
     return collections.Counter({n: times for n, times in found.items() if n > flow.first})
 

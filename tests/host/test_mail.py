@@ -43,17 +43,12 @@ def letter(subject, sender, to, body="hello\r\n"):
            f"Date: Mon, 23 Nov 2026 10:00:00 +0000\r\nMessage-ID: <{subject}@test>\r\n\r\n{body}"
 
 
-def fetch(vps, user, subject, folder="INBOX"):
-    """The letter with that subject, for which it waits by IDLE."""
-    with vps.within("internet"):
-        m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
-    m.login(f"{user}@example.org", f"secret of {user}")
-    m.select(folder)
+def wait_until(m, search):
+    """What search() finds in the folder, asked again whenever letters came, of which IDLE tells."""
     while True:
         m.response("EXISTS")
-        _, (found,) = m.search(None, "SUBJECT", f'"{subject}"')
-        if found:
-            break
+        if found := search():
+            return found
         # What came while it searched, the answer told of at its end, and IDLE will not again.
         if m.response("EXISTS")[1] != [None]:
             continue
@@ -63,6 +58,15 @@ def fetch(vps, user, subject, folder="INBOX"):
         m.send(b"DONE\r\n")
         while not m.readline().startswith(b"x "):
             pass
+
+
+def fetch(vps, user, subject, folder="INBOX"):
+    """The letter with that subject, for which it waits."""
+    with vps.within("internet"):
+        m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
+    m.login(f"{user}@example.org", f"secret of {user}")
+    m.select(folder)
+    found = wait_until(m, lambda: m.search(None, "SUBJECT", f'"{subject}"')[1][0])
     _, parts = m.fetch(found.split()[-1], "(RFC822)")
     m.logout()
     return parts[0][1]
