@@ -32,12 +32,6 @@ def host():
     with mail_host() as vps:
         no_names(vps)
         yield vps
-        vps.remove_jails()
-        # A connection that a kill cut keeps the network of its jail until the kernel gives it up.
-        for _ in range(6):
-            with contextlib.suppress(TimeoutError):
-                vps.wait_links_gone()
-                break
 
 
 class Flow:

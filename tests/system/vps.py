@@ -142,11 +142,11 @@ class Vps:
             s.close()
         self._sockets.clear()
 
-    def close(self):
-        """Ends the VPS, then looks whether anything is left."""
+    def close(self, links=PATIENCE):
+        """Ends the VPS, then looks whether anything is left; links may take so many seconds to go."""
         self.close_sockets()
         try:
-            left = self.leftovers() if self.holder.poll() is None else ["the VPS ended by itself"]
+            left = self.leftovers(links) if self.holder.poll() is None else ["the VPS ended by itself"]
         finally:
             self.holder.stdin.close()
             try:
@@ -174,7 +174,7 @@ class Vps:
         if jails.is_dir() and any(jails.iterdir()):
             self.run("jail", "-R", "*")
 
-    def leftovers(self):
+    def leftovers(self, links):
         left = [f"process {pid} ({command})" for pid, command in self.processes().items()
                 if not self.ends(pid)]
         for folder in ("jails", "jids", "slots", "ctl"):
@@ -184,7 +184,7 @@ class Vps:
                          if not name.startswith(".")]
         mounts = (self.proc / "1" / "mountinfo").read_text()
         left += [m for m in mounts.splitlines() if str(self.root) in m]
-        self.wait_links_gone()
+        self.wait_links_gone(patience=links)
         base = self.cgroup()
         if base is not None:
             left += [f"cgroup {p}" for p in base.iterdir() if p.is_dir()]
@@ -453,13 +453,13 @@ class Vps:
     def links(self, where="vps"):
         return {link["ifname"]: link for link in self.json("ip", "-j", "-d", "link", where=where)}
 
-    def wait_links_gone(self, pattern=r"ng\d"):
+    def wait_links_gone(self, pattern=r"ng\d", patience=PATIENCE):
         """Host ends of jails' pairs vanish a little after the jail, by themselves."""
         with self.within("vps"):
             events = socket.socket(socket.AF_NETLINK, socket.SOCK_RAW, socket.NETLINK_ROUTE)
             events.bind((0, RTMGRP_LINK))
         with contextlib.closing(events):
-            events.settimeout(PATIENCE)
+            events.settimeout(patience)
             while any(re.match(pattern, name) for name in self.links()):
                 events.recv(65536)
 
