@@ -61,7 +61,7 @@ def wait_until(m, search):
 
 
 def fetch(vps, user, subject, folder="INBOX"):
-    """The letter with that subject, for which it waits."""
+    """The last letter with that in its subject, for which it waits."""
     with vps.within("internet"):
         m = imaplib.IMAP4_SSL(HOST, 993, ssl_context=ssl._create_unverified_context(), timeout=30)
     m.login(f"{user}@example.org", f"secret of {user}")
@@ -115,8 +115,8 @@ def test_a_second_domain(mail):
     try:
         with smtp(mail, 587, "carol@example.net") as s:
             s.sendmail("carol@example.net", ["alice@example.org"],
-                       letter("second", "carol@example.net", "alice@example.org"))
-        assert verified(mail, fetch(mail, "alice", "second"), "example.net")
+                       letter("by carol", "carol@example.net", "alice@example.org"))
+        assert verified(mail, fetch(mail, "alice", "by carol"), "example.net")
     finally:
         mail.run("newgate", "host", "user", "remove", "carol@example.net")
         mail.run("newgate", "host", "domain", "remove", "example.net")
